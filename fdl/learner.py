@@ -130,3 +130,30 @@ class Learner(NamedTuple):
     check: Callable[[State, PyTree], None] = accept
     hparams: PyTree = {}  # noqa: RUF012
     tune: Callable[[PyTree], "Learner"] | None = None
+
+
+def require_learner(learner: Any) -> None:
+    """Raise ValueError unless this is a learner.
+
+    Example:
+        >>> require_learner(Learner(None, None, None, None))
+    """
+    if not isinstance(learner, Learner):
+        raise ValueError(
+            f"learner is a {type(learner).__name__}: pass a Learner, such as "
+            "fdl.learners.supervised(model, loss, optimizer)."
+        )
+
+
+def require_state(state: Any) -> None:
+    """Raise ValueError unless this is the state of a learner.
+
+    Example:
+        >>> require_state({"kernel": np.ones(3)})
+        Traceback (most recent call last):
+        ...
+        ValueError: state is a dict: pass a State, such as run.state.
+    """
+    if not isinstance(state, State):
+        what = "its state" if hasattr(state, "state") else "a State, such as run.state"
+        raise ValueError(f"state is a {type(state).__name__}: pass {what}.")

@@ -11,7 +11,7 @@ from jax.core import Tracer
 from jaxtyping import Int
 
 from fdl.arrays import PyTree, Seed, Seeds, as_keys
-from fdl.learner import Learner, State
+from fdl.learner import Learner, State, require_learner
 from fdl.plain import Strategy
 from fdl.ranges import require_whole
 
@@ -150,6 +150,7 @@ def many(
         >>> measured["loss"].total.shape, state.params["head"]["bias"].shape
         ((3,), (3, 10))
     """
+    require_learner(learner)
     require_whole("[1, inf)", n=n)
     if strategy not in get_args(Strategy):
         names = ", ".join(get_args(Strategy))
@@ -248,7 +249,8 @@ def check_rows(hparams: PyTree, n: int) -> None:
         if np.ndim(x) < 1 or len(x) != n:
             raise ValueError(
                 f"hparams{jax.tree_util.keystr(path)} has shape {np.shape(x)}, but "
-                f"there are {n} members: its first axis must count members."
+                f"there are {n} members: pass arrays whose first axis counts members, "
+                f"such as np.full({n}, 0.1)."
             )
 
 

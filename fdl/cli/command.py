@@ -99,6 +99,9 @@ class Command:
     light: ClassVar[bool] = False
     """Whether the command does not need JAX."""
 
+    resumes: ClassVar[str | None] = None
+    """What the command resumes, with the settings that it began with, if anything."""
+
     def validate(self) -> None:
         """Raise ValueError for errors that can be found before JAX is imported."""
 

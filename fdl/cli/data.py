@@ -73,6 +73,8 @@ class OfDataset(Command):
         text: Column or member with the text, for text classification.
         size: Height and width to resize your own images to, such as `64` or `48x64`.
         skip_bad: Skip unreadable pictures of a folder.
+        copies: List all examples that are equal, a line for each group: the files of
+            pictures in folders, else part and row.
         data_dir: Folder to search before the usual places.
     """
 
@@ -82,6 +84,7 @@ class OfDataset(Command):
     text: OptionalName = None
     size: OptionalName = None
     skip_bad: bool = False
+    copies: bool = False
     data_dir: OptionalPath = None
 
     def load(self) -> Any:
@@ -95,6 +98,11 @@ class OfDataset(Command):
             skip_bad=self.skip_bad or None,
         )
         return source.load(fdl.data.existing(self.data_dir), download=True)
+
+    def print_copies(self, described: Any) -> None:
+        """Print the copies in a data set, if they are asked for."""
+        for line in described.copies() if self.copies else ():
+            out.print(line, soft_wrap=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +121,9 @@ class DataShow(OfDataset):
     def __call__(self) -> None:
         """Describe it."""
         dataset = self.load()
-        out.print(str(dataset.describe()), soft_wrap=True)
+        described = dataset.describe()
+        out.print(str(described), soft_wrap=True)
+        self.print_copies(described)
         if self.to is not None:
             to = picture(self.to, self.format)
             fdl.data.draw_contact_sheet(dataset, to)
@@ -127,6 +137,7 @@ class DataCheck(OfDataset):
     def __call__(self) -> None:
         """Check it, and print the counts."""
         found = self.load().describe()
+        self.print_copies(found)
         if found.leaks:
             raise AnswerIsNoError(
                 f"{found.info.title}: {'; '.join(found.leak_lines())}"

@@ -153,6 +153,8 @@ def _require_options(prog: str, words: Sequence[str], kind: Any) -> None:
         if name.startswith("--") and name != "--" and name not in known:
             near = nearest(name, known)
             guess = "." if near is None else f"; did you mean {near}?"
+            if kind.resumes is not None:
+                guess = f": a resumed {kind.resumes} keeps its settings."
             raise UsageError(f"there is no option {name}{guess} See {prog} --help.")
 
 
@@ -172,6 +174,11 @@ def _plain(prog: str, box: str) -> str:
         ),
         (r"Missing value for argument '(.*)'\.", "{} needs a value."),
         (r"Missing from .*?: (\S+)", "{} is missing."),
+        (
+            r"Error parsing (?:model: )?(.*?): Could not find valid parse for "
+            r"arguments: \[(.*?)\]",
+            "{} does not take {}.",
+        ),
         (r"Unrecognized options: (.*?) For full", "unexpected argument {!r}."),
         (r"Error parsing (?:model: )?(.*?)\.? (?:Argument helptext|For full)", "{}."),
     ):

@@ -2,16 +2,19 @@
 
 import dataclasses
 import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import tyro
-from rich.table import Table
+from rich.cells import cell_len
+from rich.text import Text
 
 from fdl.cli.command import Command, OptionalName, out, unset
 from fdl.files import json_text
 from fdl.runs.listing import Listed, find_runs
 from fdl.runs.words import shown
+from fdl.untrusted import visible
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,22 +58,43 @@ class Runs(Command):
             ]
             print(json_text(rows, indent=1))
             return
-        table = Table("task", "data", box=None, padding=(0, 2, 0, 0))
-        for name in ("measure", "epochs", "status", "began"):
-            table.add_column(name, no_wrap=True)
-        table.add_column("where", overflow="fold")
-        for one in found:
-            value = "" if one.value is None else shown(one.metric, one.value)
-            table.add_row(
-                one.task,
-                one.dataset,
-                f"{one.metric} {value}" if value else "",
-                str(one.epochs),
-                one.status,
-                f"{one.when:%Y-%m-%d %H:%M}",
-                str(one.path),
-            )
-        out.print(table if found else f"there are no such runs in {self.folder}.")
+        if not found:
+            out.print(f"there are no such runs in {self.folder}.")
+            return
+        for number, line in enumerate(_aligned([_HEAD, *map(_row, found)], out.width)):
+            out.print(line, soft_wrap=True, style=None if number else "bold")
+
+
+_HEAD = ("task", "data", "measure", "epochs", "status", "began", "where")
+_DATA = _HEAD.index("data")
+_LEAST = 8  # columns of the name of data
+
+
+def _row(one: Listed) -> tuple[str, ...]:
+    value = "" if one.value is None else f"{one.metric} {shown(one.metric, one.value)}"
+    when = f"{one.when:%Y-%m-%d %H:%M}"
+    cells = one.task, one.dataset, value, one.epochs, one.status, when, one.path
+    return tuple(visible(str(cell)) for cell in cells)
+
+
+def _aligned(rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
+    """Yield rows with aligned cells, but for the last, a path: it is never broken.
+
+    Names of data are shortened if that makes the rows fit.
+
+    Example:
+        >>> list(_aligned([("mlp", "mnist-fold-17", "runs/a"), ("cnn", "", "b")], 22))
+        ['mlp  mnist-fo…  runs/a', 'cnn             b']
+    """
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    above = sum(widths) + 2 * (len(widths) - 1) - width
+    if above > 0:
+        widths[_DATA] = max(min(_LEAST, widths[_DATA]), widths[_DATA] - above)
+    for row in rows:
+        cells = [Text(cell) for cell in row[:-1]]
+        for cell, size in zip(cells, widths[:-1], strict=True):
+            cell.truncate(size, overflow="ellipsis", pad=True)
+        yield "  ".join([*(cell.plain for cell in cells), row[-1]])
 
 
 def _best_first(one: Listed) -> tuple[str, float]:

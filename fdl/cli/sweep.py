@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import tyro
 from rich.table import Column, Table
@@ -140,6 +140,8 @@ class ResumeSweep(Reporting, OfRun):
     allow_changes: bool = False
     cluster: Cluster = None
     allow_unencrypted: bool = False
+
+    resumes: ClassVar[str | None] = "sweep"
 
     def validate(self) -> None:
         """Reject an invalid cluster."""

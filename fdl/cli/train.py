@@ -4,7 +4,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
 
@@ -106,6 +106,8 @@ class Resume(Joining, OfRun):
     allow_changes: bool = False
     checkpoint_minutes: float = CHECKPOINT_MINUTES
     devices: Annotated[OptionalInt, unset("default: those of the run")] = None
+
+    resumes: ClassVar[str | None] = "run"
 
     def __call__(self) -> None:
         """Resume."""

@@ -11,7 +11,7 @@ from rich.live import Live
 
 from fdl.cli.chart import Points, draw_chart
 from fdl.cli.command import Command, out
-from fdl.runs.errors import RunError
+from fdl.runs.errors import RunError, not_a_run
 from fdl.runs.listing import Listed, look_at, read_json, read_log
 from fdl.runs.words import shown
 
@@ -39,7 +39,7 @@ class Watch(Command):
         if not self.every > 0:
             raise ValueError(f"every={self.every} must be above 0.")
         if not (self.run / "config.json").is_file():
-            raise RunError(f"{self.run} is not a run: it has no config.json.")
+            raise not_a_run(self.run)
         if "sweep" in read_json(self.run / "config.json"):
             raise RunError(f"{self.run} is a sweep: only runs can be watched.")
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from fdl.arrays import END, PAD, START, Array, Batch, Documents, Pairs, PyTree
 from fdl.arrays import DataError as DataError
+from fdl.data.dataset import Dataset
 
 _BRIGHTEST = 2.0  # of pixels meant to be in [0, 1]; interpolation may overshoot
 
@@ -38,6 +39,11 @@ def check(data: PyTree, *, batch_size: int | None = None) -> None:
         ...
         fdl.arrays.DataError: label has the value -1 in row 0, but ...
     """
+    if isinstance(data, Dataset):
+        raise DataError(
+            "the data are a Dataset of several parts: pass one of them, such as "
+            "data.train."
+        )
     if isinstance(data, Batch):
         for name, value in data._asdict().items():
             if not isinstance(value, Array):
@@ -77,7 +83,8 @@ def _name(path: tuple[Any, ...]) -> str:
 
 def _check_array(name: str, leaf: Any) -> None:
     if not isinstance(leaf, Array):
-        raise DataError(f"{name} is {_kind(leaf)}, not an array: use numpy.asarray.")
+        remedy = "load the data first" if isinstance(leaf, str) else "use numpy.asarray"
+        raise DataError(f"{name} is {_kind(leaf)}, not an array: {remedy}.")
     if not (jnp.issubdtype(leaf.dtype, np.number) or leaf.dtype == bool):
         raise DataError(
             f"{name} has dtype {leaf.dtype}, which is not numeric: pass an array of "
@@ -101,7 +108,9 @@ def _check_array(name: str, leaf: Any) -> None:
 
 
 def _kind(value: Any) -> str:
-    return "None" if value is None else f"a {type(value).__name__}"
+    name = type(value).__name__
+    article = "an" if name[0] in "aeiou" else "a"
+    return "None" if value is None else f"{article} {name}"
 
 
 def _check_lengths(lengths: dict[str, int]) -> int:

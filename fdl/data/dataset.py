@@ -1,6 +1,7 @@
 """Datasets: the arrays of three parts, and their description."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -171,6 +172,8 @@ class Dataset(NamedTuple):
             order; None if they are its last rows, or there are none.
         references: For pairs, the target of each test example as text, including words
             that are not in the vocabulary; None for all other data.
+        files: For pictures in folders, the file of each example of each part, relative
+            to the folder of the dataset; None for all other data.
     """
 
     train: PyTree
@@ -179,6 +182,7 @@ class Dataset(NamedTuple):
     info: DatasetInfo
     held_out: Int[np.ndarray, " validation"] | None = None
     references: Shaped[np.ndarray, " test"] | None = None
+    files: Mapping[str, np.ndarray] | None = None
 
     def __repr__(self) -> str:
         """Return the shapes."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,10 +12,15 @@ from jaxtyping import UInt8
 from fdl.arrays import Batch, DataError, Documents, PyTree
 from fdl.data.dataset import SPECIAL, Dataset, DatasetInfo
 from fdl.pixels import enlarged, enlargement, write_pixels
+from fdl.untrusted import visible
 
 _COLUMNS = 10  # examples of a class on a contact sheet
 _MOST_ROWS = 40  # classes on a contact sheet
 _SHOWN = 12  # classes in the text
+_FILES = 3  # files in a line of the text
+
+Place = tuple[str, int]
+"""An example: the name of its part, and its row."""
 
 
 class Description(NamedTuple):
@@ -29,6 +34,8 @@ class Description(NamedTuple):
         repeated: Number of examples in each part whose input occurs earlier in it.
         leaks: Number of examples in the second part whose input is also in the first,
             by the names of both parts; only pairs of parts that share inputs.
+        equal: Examples with equal inputs, a tuple for each such input.
+        files: File of each example, as in `Dataset`.
     """
 
     info: DatasetInfo
@@ -36,6 +43,8 @@ class Description(NamedTuple):
     balance: dict[str, tuple[int, ...]]
     repeated: dict[str, int]
     leaks: dict[tuple[str, str], int]
+    equal: tuple[tuple[Place, ...], ...] = ()
+    files: Mapping[str, np.ndarray] | None = None
 
     def __str__(self) -> str:
         """Return a line for each fact."""
@@ -69,7 +78,9 @@ class Description(NamedTuple):
             yield f"  and {info.num_classes - _SHOWN} more"
         for part, count in self.repeated.items():
             if count:
-                yield f"{count:,} inputs of the {part} part occur more than once in it"
+                occur = "input occurs" if count == 1 else "inputs occur"
+                files = self._files(part, part)
+                yield f"{part}: {count:,} {occur} earlier in this part{files}"
         yield from self.leak_lines()
         if not self.leaks:
             yield "no input of a part is in another one"
@@ -87,10 +98,37 @@ class Description(NamedTuple):
     def leak_lines(self) -> list[str]:
         """Return a line for each pair of parts that share inputs."""
         return [
-            f"LEAK: {count:,} of the {self.counts[second]:,} {second} inputs are "
-            f"{first} inputs too"
+            f"LEAK: {count:,} of the {self.counts[second]:,} {second} inputs "
+            f"{'is' if count == 1 else 'are'} also in the {first} part"
+            f"{self._files(second, first)}"
             for (first, second), count in self.leaks.items()
         ]
+
+    def copies(self) -> list[str]:
+        """Return a line for each input that occurs more than once: where it occurs."""
+        return [" = ".join(map(self._name, group)) for group in self.equal]
+
+    def _files(self, one: str, other: str) -> str:
+        """Return the first copies within a part or between two, if they are files."""
+        if self.files is None:
+            return ""
+        pairs = []
+        for group in self.equal:
+            originals = [place for place in group if place[0] == other]
+            copies = [place for place in group if place[0] == one]
+            if one == other:
+                copies = copies[1:]
+            if originals:
+                original = self._name(originals[0])
+                pairs += [f"{self._name(copy)} = {original}" for copy in copies]
+        more = f" and {len(pairs) - _FILES:,} more" if len(pairs) > _FILES else ""
+        return f": {', '.join(pairs[:_FILES])}{more}"
+
+    def _name(self, place: Place) -> str:
+        part, row = place
+        if self.files is None:
+            return f"{part}[{row}]"
+        return visible(str(self.files[part][row]))
 
 
 def describe(dataset: Dataset) -> Description:
@@ -100,8 +138,9 @@ def describe(dataset: Dataset) -> Description:
         >>> from fdl.data import from_arrays
         >>> x = np.arange(16, dtype=np.uint8).repeat(9).reshape(16, 3, 3)
         >>> data = from_arrays(x, np.arange(16) % 2, test=(x[:4], np.arange(4) % 2))
-        >>> describe(data).leaks
-        {('train', 'test'): 4}
+        >>> described = describe(data)
+        >>> described.leaks, described.copies()[0]
+        ({('train', 'test'): 4}, 'train[0] = test[0]')
     """
     parts = {
         name: part
@@ -114,6 +153,10 @@ def describe(dataset: Dataset) -> Description:
         for first, second in itertools.combinations(parts, 2)
         for seen in [set(digests[first])]
     }
+    places: dict[bytes, list[Place]] = {}
+    for name, found in digests.items():
+        for row, digest in enumerate(found):
+            places.setdefault(digest, []).append((name, row))
     classes = dataset.info.num_classes
     return Description(
         dataset.info,
@@ -125,6 +168,8 @@ def describe(dataset: Dataset) -> Description:
         },
         {name: len(found) - len(set(found)) for name, found in digests.items()},
         {pair: count for pair, count in shared.items() if count},
+        tuple(tuple(group) for group in places.values() if len(group) > 1),
+        dataset.files,
     )
 
 

@@ -63,12 +63,14 @@ class ImageFolder(Source):
         images, readable, errors = decode(self.path, files, size, channels)
         if errors:
             self._report(errors)
-        parts, first = {}, 0
+        names_of = np.array([os.path.relpath(file.path, self.path) for file in files])
+        parts, found, first = {}, {}, 0
         for part, listing in listings.items():
             rows = slice(first, first + len(listing.files))
             good = readable[rows] if errors else slice(None)
             label = np.array(listing.labels, np.int32)
             parts[part] = Part(images[rows][good], label[good])
+            found[part] = names_of[rows][good]
             first += len(listing.files)
         return assemble(
             parts,
@@ -78,6 +80,7 @@ class ImageFolder(Source):
             class_names=names,
             like=self.like,
             fit=self.fit,
+            files=found,
         )
 
     def status(self, data_dir: Path | None) -> Status:

@@ -60,7 +60,7 @@ def match(dataset: Dataset, like: DatasetInfo) -> Dataset:
         names = {"class_names": like.class_names, "num_classes": like.num_classes}
         info = info._replace(**names)
     train, validation, test = parts
-    return Dataset(train, validation, test, info, dataset.held_out)
+    return dataset._replace(train=train, validation=validation, test=test, info=info)
 
 
 def _numbers_in(info: DatasetInfo, like: DatasetInfo, what: str) -> np.ndarray:

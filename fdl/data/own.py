@@ -109,6 +109,7 @@ def assemble(
     seed: int = 0,
     like: DatasetInfo | None = None,
     fit: Fit = "pad",
+    files: Mapping[str, np.ndarray] | None = None,
 ) -> Dataset:
     """Build a dataset from its training part and, optionally, the two others.
 
@@ -123,6 +124,7 @@ def assemble(
         seed: As for `from_arrays`.
         like: As for `fdl.data.load`; parts may then lack classes.
         fit: As in `DatasetInfo`; `"digit"` implies light on dark.
+        files: As in `Dataset`, for the given parts.
 
     Raises:
         DataError: As for `from_arrays`.
@@ -152,10 +154,12 @@ def assemble(
         check(batch)
     if "test" not in batches and like is not None:
         batches["test"] = batches["train"]
+        files = None if files is None else {**files, "test": files["train"]}
         source += "; no test part, so all of it is evaluated"
     elif "test" not in batches:
-        train, test = _test_part(title, batches["train"], names, seed)
-        batches |= {"train": train, "test": test}
+        rows = _test_rows(title, batches["train"], names, seed)
+        batches |= _with_test(batches["train"], rows)
+        files = None if files is None else {**files, **_with_test(files["train"], rows)}
         source += f"; no test part, so a sixth was drawn with seed {seed}"
     train, validation, test = (batches.get(part) for part in PARTS)
     assert train is not None
@@ -183,7 +187,7 @@ def assemble(
         fit=fit,
         light_on_dark=fit == "digit",
     )
-    return Dataset(train, validation, test, info)
+    return Dataset(train, validation, test, info, files=files)
 
 
 def _numbers(title: str, part: str, targets: Array) -> np.ndarray:
@@ -299,9 +303,13 @@ def _require_classes(
             )
 
 
-def _test_part(
+def _with_test(whole: PyTree, rows: np.ndarray) -> dict[str, PyTree]:
+    return dict(zip(("train", "test"), splits.divided(whole, rows), strict=True))
+
+
+def _test_rows(
     title: str, whole: Batch | Rows, names: tuple[str, ...], seed: int
-) -> tuple[PyTree, PyTree]:
+) -> np.ndarray:
     count, share, how = len(whole[0]), splits.SHARE, ""
     if isinstance(whole, Batch):
         counts = np.bincount(whole.label, minlength=len(names))
@@ -311,12 +319,12 @@ def _test_part(
                 "a class needs at least 2, one to train on and one to test."
             )
         share, how = max(share, len(names) / count), "stratified by class and "
-    train, test = splits.hold_out(whole, share, seed=seed)
+    rows = splits.rows_to_hold_out(whole, share, seed=seed)
     say(
-        f"{title} has no test part: {len(test[0]):,} of its {count:,} examples became "
+        f"{title} has no test part: {len(rows):,} of its {count:,} examples became "
         f"one, {how}drawn with seed {seed}"
     )
-    return train, test
+    return rows
 
 
 @functools.cache  # once: a command may load the same data several times

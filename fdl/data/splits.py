@@ -63,7 +63,7 @@ def hold_out(
     """
     require_share(share)
     check(train)
-    return _parts(train, _rows(train, share, how, seed))
+    return divided(train, rows_to_hold_out(train, share, how=how, seed=seed))
 
 
 def split(
@@ -94,15 +94,19 @@ def split(
         return dataset
     if dataset.validation is not None:
         raise DataError(f"{dataset.info.title} has a validation part already.")
-    rows = _rows(dataset.train, share, how, seed)
-    train, validation = _parts(dataset.train, rows)
+    rows = rows_to_hold_out(dataset.train, share, how=how, seed=seed)
+    train, validation = divided(dataset.train, rows)
     if how == "stratified" and isinstance(train, (Batch, Documents)):
         _require_classes(dataset.info, share, train, validation)
     info = dataset.info._replace(
         train_count=dataset.info.train_count - len(rows), validation_count=len(rows)
     )
+    files = dataset.files
+    if files is not None:
+        left, held_out = divided(files["train"], rows)
+        files = {**files, "train": left, "validation": held_out}
     return dataset._replace(
-        train=train, validation=validation, info=info, held_out=rows
+        train=train, validation=validation, info=info, held_out=rows, files=files
     )
 
 
@@ -129,8 +133,15 @@ def join(dataset: Dataset) -> Dataset:
     )
     count = dataset.info.train_count + dataset.info.validation_count
     info = dataset.info._replace(train_count=count, validation_count=0)
+    files = None if dataset.files is None else dict(dataset.files)
+    if files is not None:
+        files["train"] = np.concatenate([files["train"], files.pop("validation")])
     return dataset._replace(
-        train=_take(train, slice(None)), validation=None, info=info, held_out=None
+        train=_take(train, slice(None)),
+        validation=None,
+        info=info,
+        held_out=None,
+        files=files,
     )
 
 
@@ -202,13 +213,26 @@ def rows_of_sources(
     number: dict[Hashable, int] = {}
     place = [number.setdefault(source, len(number)) for source in sources]
     whole = np.arange(len(number))
-    chosen = _rows(whole, share, how, seed, what="different sources")
+    chosen = rows_to_hold_out(
+        whole, share, how=how, seed=seed, what="different sources"
+    )
     return np.flatnonzero(np.isin(place, chosen))
 
 
-def _rows(
-    train: PyTree, share: float, how: str, seed: int, *, what: str = "examples"
+def rows_to_hold_out(
+    train: PyTree,
+    share: float,
+    *,
+    how: str = "stratified",
+    seed: int = 0,
+    what: str = "examples",
 ) -> Rows:
+    """Return the rows that `hold_out` holds out, in order.
+
+    Example:
+        >>> rows_to_hold_out(np.zeros(12), 1 / 4, how="last")
+        array([ 9, 10, 11])
+    """
     if isinstance(train, Pairs):
         source = np.ascontiguousarray(train.source)
         return rows_of_sources((row.tobytes() for row in source), share, how, seed)
@@ -236,7 +260,13 @@ def _rows(
     )
 
 
-def _parts(train: PyTree, rows: Rows) -> tuple[PyTree, PyTree]:
+def divided(train: PyTree, rows: Rows) -> tuple[PyTree, PyTree]:
+    """Return the other rows of arrays, and these, which are in order.
+
+    Example:
+        >>> divided(np.array([5, 6, 7]), np.array([1]))
+        (array([5, 7]), array([6]))
+    """
     count = len(jax.tree.leaves(train)[0])
     left = count - len(rows)
     if rows[0] == left:  # these are the last ones, and a slice copies nothing

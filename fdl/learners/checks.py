@@ -8,7 +8,7 @@ import numpy as np
 
 from fdl.arrays import Array, DataError, PyTree
 from fdl.learner import State
-from fdl.learners.modules import draw_variables
+from fdl.learners.modules import Applied, draw_variables
 from fdl.learners.targets import Examples, meaning
 from fdl.programs import program
 
@@ -17,7 +17,7 @@ def check_examples(
     model: Any,
     loss: Callable[[Any, Any], Any],
     preprocess: Callable[[PyTree], PyTree],
-    outputs_of: Callable[[State, PyTree], PyTree],
+    apply_to: Callable[[State, PyTree], Applied],
     state: State,
     data: Examples,
 ) -> None:
@@ -27,20 +27,30 @@ def check_examples(
         model: The module.
         loss: `(outputs, targets) -> losses`.
         preprocess: Function applied to inputs first.
-        outputs_of: `(state, inputs) -> outputs`.
+        apply_to: `(state, inputs) -> applied`.
         state: A state, or its shapes.
         data: The examples.
     """
     check_inputs(model, preprocess, state, data.inputs)
-    outputs = program(outputs_of).eval_shape(state, _shapes(2, data.inputs))
+    applied = program(apply_to).eval_shape(state, _shapes(2, data.inputs))
+    outputs = applied.outputs
+    for sown in jax.tree.leaves(applied.sown):
+        if 2 in sown.shape:
+            three = program(apply_to).eval_shape(state, _shapes(3, data.inputs))
+            _check_sown(applied.sown, three.sown)
     two, three = (_losses(n, loss, outputs, data.targets) for n in (2, 3))
     trailing = two.shape[1:]
+    if two.shape == three.shape == ():
+        raise DataError(
+            "the loss returns a single number, but must return one for each example or "
+            "token: do not average over examples, since the learner does."
+        )
     if two.shape[:1] != (2,) or three.shape != (3, *trailing):
         raise DataError(
             f"the loss returns an array of shape {three.shape} for 3 examples and "
             f"{two.shape} for 2, but must return one number for each example or token. "
-            f"Outputs have shape {_described(outputs)}, targets "
-            f"{_described(data.targets)}: give them the same shape."
+            f"For 2, outputs have shape {_described(outputs)}, targets "
+            f"{_described(_shapes(2, data.targets))}: give them the same shape."
         )
     if data.weights is not None:
         _check_weights(data.weights, trailing)
@@ -60,16 +70,39 @@ def _shapes(count: int, tree: PyTree) -> PyTree:
     return jax.tree.map(shaped, tree)
 
 
+def _check_sown(two: PyTree, three: PyTree) -> None:
+    """Raise DataError if an array sown for 2 examples has another shape for 3."""
+    named, others = jax.tree_util.tree_leaves_with_path(two), jax.tree.leaves(three)
+    for (path, x), other in zip(named, others, strict=True):
+        if x.shape != other.shape:
+            name = jax.tree_util.keystr(path[:-1], simple=True, separator="/")
+            raise DataError(
+                f"the model sows {name} of shape {x.shape} into the collection "
+                "`losses`, with a number for each of 2 examples: sow one number for "
+                "all, such as their mean."
+            )
+
+
 def _losses(count: int, loss: Callable, outputs: PyTree, targets: PyTree) -> Any:
+    outputs, targets = _shapes(count, (outputs, targets))
     try:
-        losses = program(loss).eval_shape(*_shapes(count, (outputs, targets)))
+        losses = program(loss).eval_shape(outputs, targets)
     except ValueError as error:
         # The errors of fdl.losses and of rank promotion describe the shapes.
-        raise DataError(f"the loss does not accept the targets: {error}") from error
+        raise DataError(
+            f"the loss does not accept the targets, here those of {count} examples: "
+            f"{error}"
+        ) from error
+    except Exception as error:
+        error.add_note(
+            f"The loss was applied to outputs of shape {_described(outputs)} and "
+            f"targets of shape {_described(targets)}."
+        )
+        raise
     if not hasattr(losses, "shape"):
         raise DataError(
-            f"the loss returns {type(losses).__name__}, but must return an array with "
-            "one number for each example or token."
+            f"the loss returns a {type(losses).__name__}, but must return an array "
+            "with one number for each example or token."
         )
     return losses
 
@@ -88,13 +121,12 @@ def check_inputs(
     key = jax.eval_shape(jax.random.key, 0)
     try:
         one = jax.eval_shape(preprocess, _shapes(1, inputs))
-        # Called as in `start`, so that it is traced once for inputs of one shape.
-        wanted, _ = program(draw_variables, model).eval_shape(key, one)
-    except Exception as error:
-        error.add_note(
-            f"The model was applied to inputs of shape {_described(inputs)}."
-        )
-        raise
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"inputs of shape {_described(inputs)} cannot be preprocessed: {error}"
+        ) from error
+    # Called as in `start`, so that it is traced once for inputs of one shape.
+    wanted, _ = program(draw_variables, model).eval_shape(key, one)
     shapes = lambda tree: {
         jax.tree_util.keystr(path, simple=True, separator="/"): np.shape(leaf)
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
@@ -103,8 +135,9 @@ def check_inputs(
     for name, shape in shapes(wanted).items():
         if found.get(name) != shape:
             raise DataError(
-                f"the model does not take inputs of shape {_described(inputs)}: its "
-                f"parameter {name} has shape {found.get(name)}, but they need {shape}."
+                f"the model does not take inputs of shape {_described(inputs)} with "
+                f"the parameters in the state: {name} has shape {found.get(name)}, but "
+                f"must have {shape}."
             )
 
 

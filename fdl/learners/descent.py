@@ -61,8 +61,8 @@ class Descent(NamedTuple):
 
 
 Update = Callable[..., tuple[PyTree, PyTree]]
-"""An optimizer's `update`, which also accepts `value`, `grad`, `value_fn` and `grad_fn`
-by keyword."""
+"""An optimizer's `update`, which also accepts `value`, `grad`, `value_fn`, `obj_fn` and
+`grad_fn` by keyword."""
 
 
 def update_of(optimizer: Optimizer) -> Update:
@@ -78,7 +78,7 @@ def update_of(optimizer: Optimizer) -> Update:
     names = [parameter.name for parameter in taken]
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken):
         # Line searches pass arguments that they do not know on to `value_fn`.
-        names += ["value", "grad", "value_fn"]
+        names += ["value", "grad", "value_fn", "obj_fn"]
 
     def update_with(grads: PyTree, state: PyTree, params: PyTree, **extra: Any) -> Any:
         extra = {name: value for name, value in extra.items() if name in names}
@@ -113,6 +113,10 @@ def descend(
         value, found = loss(params)
         return value if scale is None else value * scale, (value, found)
 
+    # Line searches pass on to it the `obj_fn` of `optax.contrib.sophia`.
+    def value_fn(params: PyTree, *, obj_fn: Any = None) -> Array:
+        return loss(params)[0]
+
     (_, (value, found)), grads = jax.value_and_grad(scaled, has_aux=True)(params)
     updates, opt_state = update(
         grads,
@@ -120,7 +124,8 @@ def descend(
         params,
         value=value,
         grad=grads,
-        value_fn=lambda params: loss(params)[0],
+        value_fn=value_fn,
+        obj_fn=value_fn,
         grad_fn=lambda params, *_: jax.grad(loss, has_aux=True)(params)[0],
     )
     return Descent(optax.apply_updates(params, updates), opt_state, value, found)

@@ -1,5 +1,6 @@
 """Checks that a learner's arguments are a module, a loss and an optimizer."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -47,8 +48,22 @@ def require_parts(model: Any, loss: Any, optimizer: Any) -> None:
         )
 
 
+def require_metrics(metrics: Any) -> None:
+    """Raise ValueError unless these are functions by name.
+
+    Example:
+        >>> import fdl
+        >>> require_metrics({"mae": fdl.metrics.mean_absolute_error})
+    """
+    if not isinstance(metrics, Mapping) or not all(map(callable, metrics.values())):
+        raise ValueError(
+            f"metrics={metrics!r} must be a dictionary of functions by name, such as "
+            '{"mae": fdl.metrics.mean_absolute_error}.'
+        )
+
+
 def require_scaled(inputs: PyTree) -> None:
-    """Raise DataError for floating-point images from 0 to 255, which train badly.
+    """Raise DataError for images from 0 to 255 that are not uint8: they train badly.
 
     Args:
         inputs: Inputs of a learner that scales only 8-bit pixels.
@@ -59,7 +74,7 @@ def require_scaled(inputs: PyTree) -> None:
         or inputs.shape[-1] not in (1, 3)
     ):
         return
-    if not np.issubdtype(inputs.dtype, np.floating):
+    if inputs.dtype == np.uint8 or inputs.dtype.kind not in "iuf":
         return
     x = np.asarray(inputs[:_CHECKED])
     if x.size and x.min() >= 0 and 1 < x.max() <= 255 and not np.mod(x, 1).any():

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Float
 
 from fdl.arrays import Array, Number, PyTree, Seed, unit_scale
@@ -12,7 +13,7 @@ from fdl.learner import Learner, State
 from fdl.learners.checks import check_examples, check_inputs
 from fdl.learners.descent import Optimizer, descend, start, update_of
 from fdl.learners.modules import Applied, apply, apply_in_training
-from fdl.learners.parts import require_parts, require_scaled
+from fdl.learners.parts import require_metrics, require_parts, require_scaled
 from fdl.learners.targets import Answer, answers, examples, meaning, takes_weights
 from fdl.metrics import Mean, Metrics, mean
 from fdl.metrics import Metric as IsMetric
@@ -98,7 +99,10 @@ def supervised(
     for weight in loss_weights or ():
         require_number("[0, inf)", loss_weights=weight)
     implied = meaning(loss)
-    measures = dict(implied.metrics if metrics is None else metrics)
+    if metrics is None:
+        metrics = implied.metrics
+    require_metrics(metrics)
+    measures = dict(metrics)
     if "loss" in measures:
         raise ValueError(
             "metrics contain 'loss', which is always measured: rename this metric."
@@ -123,8 +127,10 @@ def supervised(
         others = {name: one(metric) for name, metric in measures.items()}
         for name, value in others.items():
             if not isinstance(value, IsMetric):
+                is_array = isinstance(value, Array)
+                found = "an array" if is_array else f"a {type(value).__name__}"
                 raise ValueError(
-                    f"the metric {name!r} returns {type(value).__name__}, which cannot "
+                    f"the metric {name!r} returns {found}, which cannot "
                     "be averaged over batches: return "
                     "fdl.metrics.mean(values, weights), or another pytree of sums with "
                     "a method compute."
@@ -133,7 +139,15 @@ def supervised(
 
     def init(key: Seed, batch: PyTree) -> State:
         one = jax.tree.map(lambda x: x[:1], examples(batch).inputs)
-        return start(model, optimizer, key, preprocess(one))
+        try:
+            return start(model, optimizer, key, preprocess(one))
+        except Exception as error:
+            if any(x.dtype == jnp.uint8 for x in jax.tree.leaves(one)):
+                error.add_note(
+                    "preprocess scales inputs of type uint8 to [0, 1] by default, as "
+                    "pixels: pass tokens as int32, or preprocess=lambda x: x."
+                )
+            raise
 
     def step(state: State, batch: PyTree) -> tuple[State, Metrics]:
         inputs, targets, weights = examples(batch)
@@ -143,7 +157,7 @@ def supervised(
             applied = apply_in_training(
                 model, params, state.model_state, preprocess(inputs), key
             )
-            outputs = applied.outputs
+            outputs = _counted(applied.outputs, weights)
             if loss_weights is None:
                 losses = loss(outputs, targets)
                 total = _weighted_mean(losses, weights)
@@ -181,8 +195,7 @@ def supervised(
     def check(state: State, data: PyTree) -> None:
         if preprocess is _unit_scale:
             require_scaled(examples(data).inputs)
-        outputs_of = lambda state, inputs: apply_to(state, inputs).outputs
-        check_examples(model, loss, preprocess, outputs_of, state, examples(data))
+        check_examples(model, loss, preprocess, apply_to, state, examples(data))
 
     return Learner(init, step, evaluate, predict, check)
 
@@ -195,6 +208,20 @@ def _require_outputs(outputs: Any, weights: Sequence[Number]) -> None:
             f"loss_weights={tuple(weights)} must have a weight for each output, but in "
             f"training the outputs of the model are {found}."
         )
+
+
+def _counted(outputs: PyTree, weights: Any) -> PyTree:
+    """Stop gradients to outputs of weight 0: 0 times that of a NaN loss is NaN."""
+    if weights is None:
+        return outputs
+
+    def cut(x: Array) -> Array:
+        if x.shape[: weights.ndim] != weights.shape:
+            return x
+        axes = tuple(range(weights.ndim, x.ndim))
+        return jnp.where(jnp.expand_dims(weights != 0, axes), x, lax.stop_gradient(x))
+
+    return jax.tree.map(cut, outputs)
 
 
 def _weighted_mean(losses: Array, weights: Any) -> Array:

@@ -69,7 +69,7 @@ def _split(batch: PyTree) -> Examples:
         return Examples(*batch, *(None,) * (3 - len(batch)))
     what = f"a {type(batch).__name__}"
     if isinstance(batch, Array):
-        what = f"one array of shape {batch.shape}"
+        what = "one array"
     elif isinstance(batch, tuple):
         what = f"a tuple of {len(batch)}"
     raise DataError(

@@ -13,7 +13,7 @@ from fdl.files import json_text, sha256_of, write_whole
 from fdl.learner import State
 from fdl.runs import own_files
 from fdl.runs.checkpoints import Checkpoint, Checkpoints
-from fdl.runs.errors import RunError
+from fdl.runs.errors import RunError, not_a_run
 from fdl.runs.history import HISTORY, as_lines, history_sha256, read_history
 from fdl.runs.listing import SHA256, read_json
 from fdl.runs.lock import in_use, is_held
@@ -115,7 +115,7 @@ class RunFolder:
                 "make predictions, with `fdl predict` or `fdl.load`."
             )
         if not (path / "config.json").is_file():
-            raise RunError(f"{path} is not a run: it has no config.json.")
+            raise not_a_run(path)
         folder = cls(path)
         if "sweep" in folder.config():
             best = path / "best"

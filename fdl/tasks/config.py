@@ -126,6 +126,11 @@ def full_line(dataset: str) -> str:
         >>> full_line("mnist"), full_line("folder:/data/./photos")
         ('mnist', 'folder:/data/photos')
     """
+    if not isinstance(dataset, str):
+        raise ValueError(
+            f"dataset is of type {type(dataset).__name__}, but must be a string, such "
+            "as 'npz:FILE': save arrays with numpy.savez, or use them in fdl.fit."
+        )
     if dataset in DATASETS:
         return dataset
     if ":" not in dataset and dataset.partition("?")[0] not in DATASETS:

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from fdl.arrays import DataError, PyTree
-from fdl.learner import Learner, State
+from fdl.learner import Learner, State, require_learner, require_state
 from fdl.members import many, member
 from fdl.metrics import add, compute
 from fdl.programs import program
@@ -52,7 +52,8 @@ def evaluate(
     Raises:
         DataError: If the data are empty, ragged, not finite, or unsuitable for the
             learner.
-        ValueError: If `batch_size` is below 1.
+        ValueError: If `batch_size` is below 1, or the learner or the state is no such
+            thing.
 
     Example:
         >>> import fdl, optax
@@ -64,6 +65,8 @@ def evaluate(
         >>> evaluate(learner, state, data, batch_size=4)["accuracy"]
         0.14285714285714285
     """
+    require_learner(learner)
+    require_state(state)
     require_whole("[1, inf)", batch_size=batch_size)
     data = checked(learner, state, data)
     return measure(learner, state, data, batch_size=batch_size)
@@ -110,7 +113,8 @@ def predict(
 
     Raises:
         DataError: If the inputs are empty, ragged or not finite.
-        ValueError: If `batch_size` is below 1.
+        ValueError: If `batch_size` is below 1, or the learner or the state is no such
+            thing.
 
     Example:
         >>> import fdl, optax
@@ -122,6 +126,8 @@ def predict(
         >>> predict(learner, state, images, batch_size=4).shape
         (7, 10)
     """
+    require_learner(learner)
+    require_state(state)
     require_whole("[1, inf)", batch_size=batch_size)
     inputs = fetched(inputs)
     check_part(inputs)

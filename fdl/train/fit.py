@@ -7,7 +7,7 @@ from typing import Any
 from jax.sharding import Mesh
 
 from fdl.arrays import PyTree, Seed, Seeds, as_key, as_keys
-from fdl.learner import Learner, State
+from fdl.learner import Learner, State, require_learner
 from fdl.metrics import Metrics
 from fdl.ranges import require_whole
 from fdl.sharding import Shard, require_mesh, require_shard, spread
@@ -16,6 +16,7 @@ from fdl.train.feed import STREAM_BYTES
 from fdl.train.loop import Loop
 from fdl.train.placement import Placement, on_auto_mesh
 from fdl.train.results import Epoch, FitResult
+from fdl.train.start import require_functions
 from fdl.train.stopping import EarlyStopping
 
 _CHUNKS = 20  # updates of the progress bar per epoch
@@ -125,8 +126,9 @@ def fit(
             unsuitable for the learner.
         DivergenceError: If a loss or a parameter of a single run becomes non-finite; it
             carries the step and the last good state.
-        ValueError: If a number is out of range, the mesh has no axis `data` or mixes
-            kinds of devices, or the devices cannot share a batch equally.
+        ValueError: If a number is out of range, an argument of another kind, the mesh
+            has no axis `data` or mixes kinds of devices, or the devices cannot share a
+            batch equally.
 
     Example:
         >>> import fdl, jax, numpy as np, optax
@@ -138,8 +140,10 @@ def fit(
         >>> int(run.state.step), run.history[-1].train["accuracy"]
         (150, 1.0)
     """
+    require_learner(learner)
     require_whole("[1, inf)", epochs=epochs)
     require_whole("[1, inf) or None", steps_per_chunk=steps_per_chunk)
+    require_functions(on_chunk=on_chunk, on_part=on_part, on_epoch=on_epoch)
     key = as_keys(key, "key")
     placement = Placement()
     require_shard(shard)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from fdl.arrays import Key, Keys, PyTree
-from fdl.learner import Learner, State
+from fdl.learner import Learner, State, require_state
 from fdl.metrics import Metrics, compute
 from fdl.programs import program
 from fdl.ranges import require_whole
@@ -48,7 +48,7 @@ from fdl.train.steps import (
     schedule,
     upto,
 )
-from fdl.train.stopping import Best, EarlyStopping
+from fdl.train.stopping import Best, EarlyStopping, require_stopping
 
 # Seconds until training can be stopped: clusters kill a process half a minute after the
 # signal.
@@ -114,6 +114,7 @@ class Loop(NamedTuple):
         if validation_data is not None:
             validation_data = checked(learner, shapes, validation_data)
         if early_stopping is not None:
+            require_stopping(early_stopping)
             measured = None
             if validation_data is not None:
                 first = first_of(parts(validation_data)[0])
@@ -307,6 +308,7 @@ class Loop(NamedTuple):
             keys = jax.random.split(key, self.members)
         shapes = {"key": keys.shape}
         if state is not None:
+            require_state(state)
             shapes["state"] = state.step.shape
         for name, shape in shapes.items():
             if shape != self.members:

@@ -161,6 +161,11 @@ def fit_many(
         >>> run.train["accuracy"].shape, float(run.train["accuracy"][0, -1])
         ((2, 50), 1.0)
     """
+    if not callable(make_learner):
+        raise ValueError(
+            f"make_learner is a {type(make_learner).__name__}: pass a function of the "
+            "hyperparameters, such as lambda hparams: learner."
+        )
     keys = as_keys(keys)
     if keys.ndim != 1:
         raise ValueError(

@@ -12,6 +12,7 @@ from jax.sharding import PartitionSpec as P
 
 from fdl.arrays import PyTree
 from fdl.learner import State
+from fdl.programs import in_program
 from fdl.sharding import DATA, MEMBERS, Shard, automatic, state_sharding
 
 _Params = ParamSpec("_Params")
@@ -153,6 +154,11 @@ def on_auto_mesh(function: Callable[_Params, _Result]) -> Callable[_Params, _Res
 
     @functools.wraps(function)
     def wrapped(*args: _Params.args, **kwargs: _Params.kwargs) -> _Result:
+        if in_program():
+            raise ValueError(
+                f"{function.__name__} runs compiled programs, so it cannot be within "
+                "one: call a function of the learner there, such as learner.predict."
+            )
         args, kwargs = jax.tree.map(_moved, (args, kwargs))
         mesh = jax.sharding.get_mesh()
         if AxisType.Explicit not in mesh.axis_types:

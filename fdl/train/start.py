@@ -1,6 +1,7 @@
-"""Checks of the state and the history that training starts from."""
+"""Checks of the callbacks, the state and the history that training starts with."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -12,6 +13,23 @@ from fdl.programs import program
 from fdl.train.results import Epoch
 
 _MOST_STEPS = 2**31 - 1  # a state counts them in 32 bits
+
+
+def require_functions(**named: Any) -> None:
+    """Raise ValueError if a callback is neither a function nor None.
+
+    Example:
+        >>> require_functions(on_epoch=[print, print])
+        Traceback (most recent call last):
+        ...
+        ValueError: on_epoch is a list: pass a function, which can call several others.
+    """
+    for name, given in named.items():
+        if given is not None and not callable(given):
+            raise ValueError(
+                f"{name} is a {type(given).__name__}: pass a function, which can call "
+                "several others."
+            )
 
 
 def steps_done(state: State, running: Bool[np.ndarray, "*members"]) -> int:

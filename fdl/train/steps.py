@@ -53,13 +53,14 @@ def run_steps(
         The state, the metrics, and each member's first non-finite step, or -1: a single
         number to read back, however many steps are made.
     """
-    step = program(step)  # as in `zeros`, so that it is traced once
 
     def body(i: Array, carry: tuple) -> tuple:
         state, totals, bad = carry
         batch = _gather(batch_size, data, order, first + i * batch_size)
         number = state.step
-        state, metrics = step(state, batch)
+        # As in `zeros`, so that it is traced once; within the loop, since
+        # `jax.debug_nans` calls this function without tracing it.
+        state, metrics = program(step)(state, batch)
         finite = all_finite(metrics, number.ndim)
         bad = jnp.where((bad < 0) & ~finite, number, bad)
         return state, add(totals, metrics), bad

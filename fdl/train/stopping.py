@@ -66,6 +66,19 @@ class EarlyStopping(NamedTuple):
         return np.asarray(value) * (1 if self.mode == "max" else -1)
 
 
+def require_stopping(stopping: Any) -> None:
+    """Raise ValueError unless this is an `EarlyStopping`.
+
+    Example:
+        >>> require_stopping(EarlyStopping("loss", "min", patience=3))
+    """
+    if not isinstance(stopping, EarlyStopping):
+        raise ValueError(
+            f"early_stopping={stopping!r} must be an EarlyStopping, such as "
+            "fdl.EarlyStopping('loss', 'min', patience=3)."
+        )
+
+
 class Best(NamedTuple):
     """The best epoch so far, of each member.
 

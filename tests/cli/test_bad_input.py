@@ -42,7 +42,12 @@ from fdl.cli import main
         ),
         ("train cnn --dataset fashion-MNIST", "did you mean 'fashion_mnist'?"),
         ("sweep mlp --grid drop-rate=0,1", "did you mean 'dropout-rate'?"),
-        ("train --resume absent", "absent is not a run"),
+        ("train --resume absent", "absent is not a run: there is no such folder"),
+        (
+            "train --resume absent --epochs 3",
+            "no option --epochs: a resumed run keeps its settings",
+        ),
+        ("train mlp --hidden-sizes a", "--hidden-sizes does not take 'a'"),
         ("train mlp --resume absent", "unexpected argument 'mlp'"),
         ("train --resume", "--resume needs a value"),
         ("train cnn --schedule up", "no schedule 'up'; schedules: constant, one-cycle"),

@@ -220,6 +220,20 @@ def test_lists(capsys) -> None:
         assert name in out
 
 
+def test_copies_in_a_data_set_are_named(tmp_path, capsys) -> None:
+    for part in ("train", "test"):
+        for shade, name in enumerate("abcd"):
+            (tmp_path / part / name).mkdir(parents=True)
+            picture = Image.new("L", (8, 8), 60 * shade)
+            picture.save(tmp_path / part / name / "0.png")
+    with pytest.raises(SystemExit, match="1"):
+        main(["data", "check", f"folder:{tmp_path}", "--copies"])
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [f"train/{x}/0.png = test/{x}/0.png" for x in "abcd"]
+    named = ", ".join(f"test/{x}/0.png = train/{x}/0.png" for x in "abc")
+    assert f"4 of the 4 test inputs are also in the train part: {named} and 1" in err
+
+
 def test_overwrite_replaces_a_run(home) -> None:
     before = (home / "runs/a/config.json").read_bytes()
     small = ("--hidden-sizes", 4, "--batch-size", 1000, "--validation", "none")

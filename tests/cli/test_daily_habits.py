@@ -190,9 +190,18 @@ def test_runs_are_listed_as_a_table_and_as_json(runs, monkeypatch) -> None:
         "runs/seeds": ("sweep", 4, 0.25),
         "runs/damaged": ("damaged", 0, None),
     }
-    table = " ".join(run_fdl("runs", cwd=runs.parent).stdout.split())
-    assert "mlp mnist-5k accuracy 70.00% 1 cut off 20" in table
-    assert "lstm mnist-5k accuracy 50.00% 6 sweep 20" in table
+    long = (
+        runs
+        / "a path that is longer than a line"
+        / "of a terminal, as wide as tables must be"
+    )
+    long.parent.mkdir()
+    (runs / "ended").rename(long)
+    table = run_fdl("runs", cwd=runs.parent).stdout.splitlines()
+    cells = [" ".join(line.split()) for line in table]
+    assert any("mlp mnist-5k accuracy 70.00% 1 cut off 20" in row for row in cells)
+    assert any("lstm mnist-5k accuracy 50.00% 6 sweep 20" in row for row in cells)
+    assert any(line.endswith(str(long.relative_to(runs.parent))) for line in table)
 
 
 def test_runs_are_filtered_and_sorted(runs) -> None:

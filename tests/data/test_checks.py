@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fdl.arrays import Batch
-from fdl.data import DataError, check, check_label
+from fdl.data import DataError, check, check_label, from_arrays
 
 IMAGE = np.zeros((6, 4, 4, 1), np.uint8)
 LABEL = np.arange(6)
@@ -40,7 +40,9 @@ def test_good_data_pass(data):
     ("data", "message"),
     [
         ({}, "there are no arrays"),
-        ([1, 2], r"data\[0\] is a int, not an array"),
+        ([1, 2], r"data\[0\] is an int, not an array"),
+        ("folder:x", "data is a str, not an array: load the data first"),
+        (from_arrays(IMAGE, LABEL % 2), r"a Dataset of .* such as data\.train"),
         ({"a": np.array(["x"])}, "a has dtype <U1"),
         ({"a": np.array([[1], [1, 2]], object)}, "a has dtype object"),
         ({"a": jax.random.split(jax.random.key(0))}, r"a has dtype key<"),

@@ -53,6 +53,21 @@ def test_a_folder_of_classes(photos, caplog):
     np.testing.assert_array_equal(again.test.image, loaded.test.image)
 
 
+def test_equal_pictures_of_a_folder_are_named(photos):
+    root = photos()
+    (root / "dog" / "again.png").write_bytes((root / "cat" / "0.png").read_bytes())
+    for validation in (1 / 3, None):  # both hold out a test part
+        loaded = data.load(f"folder:{root}", validation=validation)
+        described = loaded.describe()
+        assert loaded.files.keys() == described.counts.keys()
+        for part, files in loaded.files.items():
+            for file, image in zip(files, getattr(loaded, part).image, strict=True):
+                with Image.open(root / file) as picture:
+                    np.testing.assert_array_equal(np.asarray(picture), image)
+        (copies,) = described.copies()
+        assert sorted(copies.split(" = ")) == ["cat/0.png", "dog/again.png"]
+
+
 def test_parts_of_a_folder_are_kept(photos):
     root = photos(2, below=("train", "val", "test"))
     loaded = data.load(f"folder:{root}")

@@ -466,7 +466,7 @@ def test_a_description_gives_the_lengths_and_vocabulary_of_pairs() -> None:
     description = str(make(columns=("German", "English")).describe())
     assert "German: at most 5 words, 4 different ones" in description
     assert "English: at most 5 words, 3 different ones" in description
-    assert "1 inputs of the train part occur more than once" in description
+    assert "train: 1 input occurs earlier in this part" in description
     assert "classes" not in description
 
 

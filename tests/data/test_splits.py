@@ -157,7 +157,7 @@ def test_own_arrays_are_checked_first() -> None:
     with pytest.raises(data.DataError, match="image has 6, label has 5"):
         data.hold_out(batch)
     with pytest.raises(data.DataError, match=r"how='first'.*'stratified' or 'last'"):
-        splits._rows(_batch(np.arange(4)), 0.5, "first", 0)
+        splits.rows_to_hold_out(_batch(np.arange(4)), 0.5, how="first")
 
 
 def test_info_survives_json() -> None:

@@ -76,10 +76,12 @@ def test_losses_that_do_not_fit_the_targets_are_refused() -> None:
     mean = learners.supervised(
         Linear(), lambda y, t: jnp.mean(jnp.square(y - t)), optax.sgd(0.1)
     )
-    with pytest.raises(fdl.data.DataError, match=r"\(\) for 2"):
+    with pytest.raises(fdl.data.DataError, match="returns a single number"):
         train(mean, (x, y))
     columns = learners.supervised(Linear(3), losses.cross_entropy, optax.sgd(0.1))
-    with pytest.raises(fdl.data.DataError, match=r"label\[\.\.\., 0\]"):
+    with pytest.raises(
+        fdl.data.DataError, match=r"those of 2 examples: .*label\[\.\.\., 0\]"
+    ):
         train(columns, (x, np.zeros((64, 1), np.int32)))
     squeezed = learners.supervised(
         Linear(squeeze=True), losses.mean_squared_error, optax.sgd(0.1)
@@ -231,6 +233,11 @@ def test_weights_multiply_losses_and_divide_by_their_sum() -> None:
     )
     unchanged, _ = step(state, (x, y, np.zeros(12, np.float32)))
     jax.tree.map(np.testing.assert_array_equal, unchanged.params, state.params)
+    rooted = learners.supervised(
+        model, lambda y, t: (jnp.sqrt(t) * y)[:, 0], optax.sgd(0.1)
+    )
+    after, _ = jax.jit(rooted.step)(state, (x, y, np.float32(y[:, 0] > 0)))
+    assert all(np.isfinite(p).all() for p in jax.tree.leaves(after.params))
     unknown = learners.supervised(
         model, losses.mean_squared_error, optax.sgd(0.1), metrics={"m": lambda y, t: 0}
     )
@@ -257,7 +264,7 @@ def test_batches_by_name_equal_those_by_position(form) -> None:
         train(learner, {"inputs": x, "targets": y, "extra": y})
     with pytest.raises(fdl.data.DataError, match="a tuple of 4"):
         train(learner, (x, y, y, y))
-    with pytest.raises(fdl.data.DataError, match="one array of shape"):
+    with pytest.raises(fdl.data.DataError, match="the data are one array"):
         train(learner, x)
 
 
@@ -288,6 +295,21 @@ def test_a_module_receives_the_training_mode(name) -> None:
     assert trained - learner.evaluate(state, (x, y))["loss"].compute() == pytest.approx(
         1, rel=1e-5
     )
+
+
+class Dropping(linen.Module):
+    @linen.compact
+    def __call__(self, x, train):
+        assert isinstance(train, bool)
+        return linen.Dense(1)(linen.Dropout(0.5, deterministic=not train)(x))
+
+
+def test_the_mode_is_a_static_argument_of_transformed_modules() -> None:
+    for transform in (linen.remat, linen.jit):
+        model = transform(Dropping, static_argnums=(2,))()
+        learner = learners.supervised(model, losses.mean_squared_error, optax.sgd(0.1))
+        state = learner.init(KEY, line())
+        jax.eval_shape(learner.step, state, line())
 
 
 def test_sequential_of_flax_is_a_model() -> None:
@@ -327,6 +349,14 @@ def test_any_optax_transformation_learns(name) -> None:
     assert history[-1].train["loss"] < 0.5 * history[0].train["loss"]
 
 
+def test_sophia_receives_the_loss_under_its_own_name() -> None:
+    learner = learners.supervised(
+        Linear(), losses.mean_squared_error, optax.contrib.sophia(0.1)
+    )
+    state = learner.init(KEY, line())
+    assert jax.eval_shape(learner.step, state, line())[0].step.shape == ()
+
+
 class Sowing(linen.Module):
     @linen.compact
     def __call__(self, x):
@@ -358,6 +388,22 @@ def test_values_sown_into_losses_are_added_to_the_loss() -> None:
         assert fdl.evaluate(learner, state, (x, y), batch_size=batch_size) == {
             "loss": expected
         }
+
+
+class SowingEach(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        self.sow("losses", "penalty", jnp.square(x).mean(axis=-1))
+        return linen.Dense(1)(x)
+
+
+def test_a_sown_value_for_each_example_is_refused() -> None:
+    learner = learners.supervised(
+        SowingEach(), losses.mean_squared_error, optax.sgd(0.1)
+    )
+    message = r"sows penalty of shape \(2,\).*such as their mean"
+    with pytest.raises(fdl.DataError, match=message):
+        train(learner, line())
 
 
 def test_parameters_are_projected_after_each_update() -> None:
@@ -453,6 +499,16 @@ def test_predict_refuses_inputs_of_another_shape_and_single_examples() -> None:
     state = learner.init(KEY, (x, y))
     with pytest.raises(fdl.DataError, match=r"does not take inputs of shape \(3, 5\)"):
         fdl.predict(learner, state, np.zeros((4, 5), np.float32))
+    with pytest.raises(fdl.DataError, match=r"too many .* Or pass image alone\."):
+        fdl.predict(learner, state, fdl.Batch(x, np.arange(64) % 3))
+    scaled = learners.supervised(
+        Linear(),
+        losses.mean_squared_error,
+        optax.sgd(0.1),
+        preprocess=lambda x: x - np.ones((1, 3)),
+    )
+    with pytest.raises(fdl.DataError, match=r"shape \(3, 5\) cannot be preprocessed"):
+        fdl.predict(scaled, state, np.zeros((4, 5), np.float32))
     deep = learners.supervised(fdl.models.MLP(3), losses.cross_entropy, optax.sgd(0.1))
     images = np.zeros((6, 5, 5, 1), np.float32)
     state = deep.init(KEY, (images, np.arange(6) % 3))

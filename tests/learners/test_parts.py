@@ -9,7 +9,10 @@ from flax import nnx
 
 import fdl
 from fdl import learners, losses, models
-from fdl.learners.parts import require_parts
+from fdl.learner import require_learner, require_state
+from fdl.learners.parts import require_metrics, require_parts
+from fdl.train.start import require_functions
+from fdl.train.stopping import require_stopping
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 1)).astype(np.uint8)
 LABEL = np.arange(8)
@@ -67,6 +70,11 @@ def train(data=(IMAGE, LABEL), **changed):
         ({"data": (IMAGE, LABEL.astype(float))}, "but classes must be integers"),
         ({"data": {"x": IMAGE, "y": LABEL}}, "or a dictionary or named tuple with the"),
         ({"data": (IMAGE.astype(float), LABEL)}, "whole numbers up to 255.*by 255"),
+        (
+            {"model": WithoutTrain(), "data": (IMAGE.astype(int), LABEL)},
+            "int64 images with .*by 255",
+        ),
+        ({"data": ({"y": IMAGE}, LABEL)}, r"fit MLP.__call__\(inputs\): .*\(inputs,\)"),
     ],
 )
 def test_wrong_parts_and_data_are_refused_with_a_remedy(changed, message) -> None:
@@ -86,6 +94,70 @@ def test_wrong_types_are_refused_without_runtime_type_checks(changed, message) -
     parts = {"loss": losses.cross_entropy, "optimizer": optax.sgd(0.1)} | changed
     with pytest.raises(ValueError, match=message):
         require_parts(models.MLP(10), **parts)
+
+
+@pytest.mark.parametrize(
+    ("require", "wrong", "message"),
+    [
+        (require_learner, models.MLP(10), "learner is a MLP: pass a Learner, such as"),
+        (require_state, fdl.train.FitResult({}, 1, -1, (), {}), "pass its state"),
+        (require_state, {"kernel": 1}, "state is a dict: pass a State"),
+        (require_stopping, 3, "early_stopping=3 must be an EarlyStopping, such as"),
+        (require_metrics, ["mae"], r"metrics=\['mae'\] must be a dictionary"),
+        (require_metrics, {"mae": "mae"}, "must be a dictionary of functions"),
+        (lambda given: require_functions(on_epoch=given), [], "on_epoch is a list"),
+    ],
+)
+def test_wrong_arguments_of_training_are_named(require, wrong, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        require(wrong)
+
+
+class NoisyAlways(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        return linen.Dropout(0.5, deterministic=False)(linen.Dense(10)(x))
+
+
+class Counting(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        self.variable("count", "n", lambda: 0).value += 1
+        return linen.Dense(10)(x)
+
+
+class HeadInTraining(linen.Module):
+    @linen.compact
+    def __call__(self, x, train):
+        return linen.Dense(10)(linen.Dense(4)(x) if train else x[:, :4])
+
+
+VECTORS = np.zeros((8, 5), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("changed", "remedy"),
+    [
+        ({"model": NoisyAlways()}, "random keys in training only"),
+        ({"model": Counting()}, "only where self.is_mutable_collection"),
+        ({"model": HeadInTraining()}, "if self.is_initializing()"),
+        (
+            {"model": linen.Dense(10), "data": ([VECTORS, VECTORS], LABEL)},
+            "pass several as a tuple",
+        ),
+        (
+            {"model": linen.Embed(10, 10), "data": (IMAGE[:, 0, 0, 0], LABEL)},
+            "pass tokens as int32",
+        ),
+    ],
+)
+def test_errors_in_a_model_come_with_the_inputs_and_a_remedy(changed, remedy) -> None:
+    with pytest.raises(Exception) as found:  # noqa: PT011 - those of Flax and JAX
+        train(**{"data": (VECTORS, LABEL)} | changed)
+    assert not isinstance(found.value, fdl.DataError)
+    notes = " ".join(found.value.__notes__)
+    assert "applied to inputs of" in notes
+    assert remedy in notes
 
 
 @pytest.mark.parametrize(

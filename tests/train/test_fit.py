@@ -422,3 +422,17 @@ def test_if_no_epoch_measures_the_loss_the_last_is_kept(learner) -> None:
     run = fit(blind, validation_data=make_data(8), early_stopping=stopping)
     assert run.epoch == 2
     same(run.state, fit(learner).state)
+
+
+def test_a_nan_is_found_by_the_debugger_of_jax() -> None:
+    model = fdl.models.MLP(10, hidden_sizes=())
+    loss = lambda outputs, labels: jnp.log(outputs[:, 0] - 1e9)
+    learner = fdl.learners.supervised(model, loss, optax.sgd(0.1))
+    with jax.debug_nans(True), pytest.raises(FloatingPointError, match="nan"):
+        fit(learner, make_data(8), epochs=1)
+
+
+def test_predictions_within_a_program_are_refused_with_a_remedy(learner) -> None:
+    state = learner.init(jax.random.key(0), make_data())
+    with pytest.raises(ValueError, match=r"such as learner\.predict"):
+        jax.jit(lambda x: fdl.predict(learner, state, x))(make_data().image)

@@ -249,8 +249,8 @@ def check_rows(hparams: PyTree, n: int) -> None:
         if np.ndim(x) < 1 or len(x) != n:
             raise ValueError(
                 f"hparams{jax.tree_util.keystr(path)} has shape {np.shape(x)}, but "
-                f"there are {n} members: pass arrays whose first axis counts members, "
-                f"such as np.full({n}, 0.1)."
+                f"there are {n} members: pass arrays, whose first axis must count "
+                f"members, such as np.full({n}, 0.1)."
             )
 
 

@@ -120,7 +120,10 @@ def test_new_texts_are_read_from_the_column_of_the_training_data(tmp_path):
     (tmp_path / "b.csv").write_text("text,mood\nx,y\n", "utf-8")
     (tmp_path / "c.txt").write_bytes(b"\xff\xfe\x00")
     for file, message in (
-        ("b.csv", "has no column 'review'; columns: text, mood"),
+        (
+            "b.csv",
+            "has no column 'review', where the texts are to be; it has text, mood",
+        ),
         ("c.txt", "cannot be read as text in UTF-8"),
         ("d.txt", "cannot be read as text in UTF-8"),
     ):

@@ -82,7 +82,7 @@ class Board:
         if not self._live.is_started:
             self._voice.say(self._line(rows))
 
-    def going_on(self) -> str | None:
+    def resume_command(self) -> str | None:
         """Return the command that resumes; None while nothing is saved."""
         members = self._members
         return None if members is None else f"fdl sweep --run {members.folder}"

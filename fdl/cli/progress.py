@@ -146,8 +146,8 @@ class TrainingProgress:
 def _beginning(plan: Any) -> Iterator[str]:
     """Yield lines about initial weights and frozen parameters, if there are any."""
     if plan.init_from is not None and not plan.made:
-        anew = ", ".join(plan.drawn_anew) or "nothing"
-        yield f"weights from {plan.init_from}; initialized at random: {anew}"
+        names = ", ".join(plan.newly_initialized) or "nothing"
+        yield f"weights from {plan.init_from}; initialized at random: {names}"
     if plan.kept:
         trained = plan.parameters - plan.kept
         yield f"{plan.kept:,} parameters are frozen, {trained:,} are trained"

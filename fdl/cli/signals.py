@@ -43,7 +43,7 @@ def exit_on_signals() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def saying_how_to_go_on(
+def saying_how_to_resume(
     command: Callable[[], str | None], again: str
 ) -> Iterator[None]:
     """Add to an interruption the command that resumes.

@@ -20,7 +20,7 @@ from fdl.cli.command import (
     unset,
 )
 from fdl.cli.parse import options
-from fdl.cli.signals import saying_how_to_go_on
+from fdl.cli.signals import saying_how_to_resume
 from fdl.cli.task_command import ToTrain, for_each_task
 from fdl.files import json_text
 from fdl.plain import Strategy
@@ -209,8 +209,8 @@ def _sweep(command: SweepCommand | ResumeSweep, sweep: Callable[..., Any]) -> No
 
     board = Board(quiet=command.quiet)
     again = command.named_again + _cluster_again(command)
-    going_on = saying_how_to_go_on(board.going_on, again)
-    with board, picture_format(command.format), going_on:
+    resuming = saying_how_to_resume(board.resume_command, again)
+    with board, picture_format(command.format), resuming:
         try:
             found = sweep(on_start=board.on_start, on_rows=board.on_rows)
         except MembersError as error:

@@ -21,7 +21,7 @@ from fdl.cli.command import (
 )
 from fdl.cli.joining import Joining
 from fdl.cli.progress import TrainingProgress
-from fdl.cli.signals import saying_how_to_go_on
+from fdl.cli.signals import saying_how_to_resume
 from fdl.cli.task_command import ToTrain, for_each_task
 from fdl.files import json_text
 from fdl.plain import CHECKPOINT_MINUTES, PICTURE_FORMATS
@@ -114,9 +114,9 @@ class Resume(Joining, OfRun):
         if self.processes is None:
             said = fdl.runs.RunFolder.begun(self.resume).config()
             _ask_for(said.get("devices") if self.devices is None else self.devices)
-        _train(self, self._go_on, begun=self.resume)
+        _train(self, self._resume, begun=self.resume)
 
-    def _go_on(self, **watch: Any) -> Any:
+    def _resume(self, **watch: Any) -> Any:
         if is_first():
             said = fdl.runs.RunFolder.begun(self.resume).config()
             place = said.get("data_dir") if self.data_dir is None else None
@@ -167,13 +167,13 @@ def _watched(
 
     progress = TrainingProgress(command.quiet or not is_first())
 
-    def going_on() -> str | None:
+    def resume_command() -> str | None:
         path = begun if progress.plan is None else progress.plan.path
         return None if path is None else f"fdl train --resume {path}"
 
     with progress, picture_format(command.format):
         try:
-            with saying_how_to_go_on(going_on, command.named_again):
+            with saying_how_to_resume(resume_command, command.named_again):
                 return train(
                     on_start=progress.on_start,
                     on_chunk=progress.on_chunk,
@@ -199,9 +199,9 @@ def _summary(run: Any) -> list[str]:
             f"kept epoch {result['epochs']} of {result['epochs_trained']}, the best on "
             "the validation set"
         )
-    if run.drawn_anew:
-        anew = ", ".join(run.drawn_anew)
-        lines.append(f"initialized at random, for a new head: {anew}")
+    if run.newly_initialized:
+        names = ", ".join(run.newly_initialized)
+        lines.append(f"initialized at random, for a new head: {names}")
     if "unknown" in run.trained_on:
         lines.append(
             "the initial weights do not record what they were trained on; if that "

@@ -149,7 +149,7 @@ class Chunks:
             **options,
         )
 
-    def go_on(self, part: Part) -> dict[int, State]:
+    def resume(self, part: Part) -> dict[int, State]:
         """Resume members that were interrupted; return their states."""
         return self.train(
             part.members,

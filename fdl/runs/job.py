@@ -22,7 +22,7 @@ from fdl.runs.record import provenance
 from fdl.runs.run import Run
 from fdl.runs.saving import Saving
 from fdl.runs.selection import require_measure
-from fdl.runs.signals import put_off
+from fdl.runs.signals import defer_signals
 from fdl.runs.weights import save_weights
 from fdl.sharding import Shard, mesh_of, require_shard
 from fdl.tasks import Config, Task, Trained
@@ -44,7 +44,7 @@ class Plan(NamedTuple):
         made: Updates already made, if training is resumed.
         kept: Number of frozen parameters.
         init_from: The run or file that weights were taken from; None for random ones.
-        drawn_anew: Names of the arrays that were not taken from there, but are random.
+        newly_initialized: Names of the arrays that are random, not from there.
     """
 
     path: Path
@@ -55,7 +55,7 @@ class Plan(NamedTuple):
     made: int
     kept: int = 0
     init_from: str | None = None
-    drawn_anew: tuple[str, ...] = ()
+    newly_initialized: tuple[str, ...] = ()
 
 
 def ignore(*_: Any) -> None:
@@ -185,7 +185,7 @@ class Job:
             0 if start is None else start.step,
             num_frozen(self.trained),
             said.get("init_from"),
-            provenance(said)["drawn_anew"],
+            provenance(said)["newly_initialized"],
         )
 
     @property
@@ -206,7 +206,7 @@ class Job:
             self._draw(start.state, start.history[-1].epoch)
         waiting = contextlib.ExitStack()
         # Not before there is progress to lose: compiling may take a minute.
-        wait = functools.cache(lambda: waiting.enter_context(put_off()))
+        wait = functools.cache(lambda: waiting.enter_context(defer_signals()))
 
         def after_part(state: State, sums: Metrics) -> None:
             wait()

@@ -14,7 +14,7 @@ from fdl.learner import State
 from fdl.runs.errors import RunError
 from fdl.runs.part import FACTS, Part, part_files, read_part
 from fdl.runs.seal import read_sealed, sealed
-from fdl.runs.signals import put_off
+from fdl.runs.signals import defer_signals
 from fdl.runs.states import is_key, without_keys
 from fdl.runs.weights import fill, named_variables
 from fdl.weights import Declared, WeightsError, require_same_arrays
@@ -41,7 +41,7 @@ class SweepParts(NamedTuple):
             RunError: If the file does not read back as it was written.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with put_off():
+        with defer_signals():
             write_whole(self.file(part), content_of(part, state))
             self._arrays(part, state)
             self._forget_older(part)
@@ -62,7 +62,7 @@ class SweepParts(NamedTuple):
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         file = self.folder / Path(name).name
-        with put_off():
+        with defer_signals():
             write_whole(file, content)
             part = read_part(file, count)
             self._arrays(part, of_all(part, outline(part.members[0])))

@@ -23,7 +23,7 @@ def record(
     data_dir: Path | None,
     *,
     trained_on: Iterable[str] = (),
-    drawn_anew: Iterable[str] = (),
+    newly_initialized: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Return the content of a run's `config.json`, for `load` to read.
 
@@ -33,12 +33,12 @@ def record(
         info: Description of its data.
         data_dir: Folder of the data, if one was given.
         trained_on: Data sets of the weights that it begins with.
-        drawn_anew: Names of the arrays that are not taken from these weights.
+        newly_initialized: Names of the arrays that are not taken from these weights.
     """
     return {
         **dataclasses.asdict(config),
         "trained_on": [*trained_on, config.dataset],
-        "drawn_anew": list(drawn_anew),
+        "newly_initialized": list(newly_initialized),
         "metric": task.metric,
         "mode": task.mode,
         "data_dir": None if data_dir is None else str(data_dir),
@@ -62,7 +62,7 @@ def _described(task: Task, config: Config, info: data.DatasetInfo) -> dict[str, 
 
 def provenance(said: dict[str, Any]) -> dict[str, tuple[str, ...]]:
     """Return the facts in `config.json` about the weights that a run began with."""
-    return {name: tuple(said[name]) for name in ("trained_on", "drawn_anew")}
+    return {name: tuple(said[name]) for name in ("trained_on", "newly_initialized")}
 
 
 class _Recorded(NamedTuple):
@@ -71,7 +71,7 @@ class _Recorded(NamedTuple):
     data: data.DatasetInfo
     data_dir: str | None
     trained_on: tuple[str, ...]
-    drawn_anew: tuple[str, ...]
+    newly_initialized: tuple[str, ...]
     metric: str
     mode: Literal["max", "min"]
     versions: dict[str, str]
@@ -132,7 +132,7 @@ def _model_of(said: dict[str, Any], file: Path) -> Any:
 def _require_settings(folder: RunFolder, said: dict[str, Any]) -> None:
     """Raise RunError if settings are missing that every run of this version has."""
     fields = [field.name for field in dataclasses.fields(Config)]
-    own = ("data", "data_dir", *fields, "trained_on", "drawn_anew")
+    own = ("data", "data_dir", *fields, "trained_on", "newly_initialized")
     missing = [name for name in own if name not in said]
     if isinstance(said.get("data"), dict):
         optional = data.DatasetInfo._field_defaults

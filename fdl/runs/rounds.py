@@ -160,7 +160,7 @@ def train_group(
     known = chunks.known()
     for part in known:
         if not part.over:
-            states |= chunks.go_on(part)
+            states |= chunks.resume(part)
     left = [k for k in left if k not in states]
     if known:
         strategy = known[0].strategy if strategy is None else strategy

@@ -39,7 +39,7 @@ class Run(Trained):
         trained_on: The data sets that its weights have seen, in order: those of the
             weights that it began with (`"unknown"` if nothing was recorded), and its
             own.
-        drawn_anew: Names of the arrays that were initialized at random rather than
+        newly_initialized: Names of the arrays that were initialized at random, not
             taken from these weights.
     """
 
@@ -50,7 +50,7 @@ class Run(Trained):
     result: dict[str, Any] | None
     epoch: int | None = None
     trained_on: tuple[str, ...] = ()
-    drawn_anew: tuple[str, ...] = ()
+    newly_initialized: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Return its folder, task, data set, progress and test metrics."""

@@ -35,21 +35,21 @@ class Told:
         """Begin without a signal."""
         self.number: int | None = None
         self._when = 0.0
-        self._put_off = 0
+        self._deferring = 0
 
     @property
     def waits(self) -> bool:
         """Whether signals are deferred to a safe point."""
-        return self._put_off > 0
+        return self._deferring > 0
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
         """Defer signals to the end of the outermost such block."""
-        self._put_off += 1
+        self._deferring += 1
         try:
             yield
         finally:
-            self._put_off -= 1
+            self._deferring -= 1
         if self.number is not None and not self.waits:
             raise Interrupted
 
@@ -81,7 +81,7 @@ def stop_on_signals() -> Iterator[Told]:
     Example:
         >>> try:
         ...     with stop_on_signals():
-        ...         with put_off():
+        ...         with defer_signals():
         ...             signal.raise_signal(signal.SIGTERM)
         ...             print("to the end")
         ...         print("never said")
@@ -107,7 +107,7 @@ def stop_on_signals() -> Iterator[Told]:
 
 
 @contextlib.contextmanager
-def put_off() -> Iterator[None]:
+def defer_signals() -> Iterator[None]:
     """Defer signals to the end of the block; check `told_to_stop` inside it.
 
     It has no effect outside the main thread, the only one that signals interrupt.

@@ -40,13 +40,13 @@ class Start(NamedTuple):
     Attributes:
         state: The state before the first update; None for a random one.
         trained_on: The data sets that its weights were trained on, in order.
-        drawn_anew: Names of the arrays that are random, not from the weights.
+        newly_initialized: Names of the arrays that are random, not from the weights.
         seen: The inputs that the weights have seen.
     """
 
     state: State | None = None
     trained_on: tuple[str, ...] = ()
-    drawn_anew: tuple[str, ...] = ()
+    newly_initialized: tuple[str, ...] = ()
     seen: Seen = NOTHING
 
 

@@ -19,7 +19,7 @@ from fdl.arrays import PyTree
 from fdl.learner import State
 from fdl.processes import count
 from fdl.runs.errors import RunError
-from fdl.runs.signals import put_off
+from fdl.runs.signals import defer_signals
 from fdl.untrusted import parse_json, read_text
 
 UNFINISHED = ".[0-9]*"
@@ -55,7 +55,11 @@ def save_state(
     import orbax.checkpoint as ocp  # takes a second to import
 
     unfinished = path.absolute().with_name(f".{path.name}")
-    with put_off(), _one_error(f"the state cannot be written to {path}"), _alone():
+    with (
+        defer_signals(),
+        _one_error(f"the state cannot be written to {path}"),
+        _alone(),
+    ):
         shutil.rmtree(unfinished, ignore_errors=True)
         # Uncompressed, so that a file never unpacks to more than its size.
         handler = ocp.PyTreeCheckpointHandler(use_compression=False)
@@ -90,7 +94,7 @@ def restore_state(path: Path, like: State) -> State:
     _require_bounded(path, shapes)
     require_intact(path)
     with (
-        put_off(),
+        defer_signals(),
         _one_error(f"the state in {path} cannot be restored"),
         _alone(),
         ocp.StandardCheckpointer() as checkpointer,

@@ -64,8 +64,8 @@ def train(
         init_from: Weights to start from: the folder of a run, or a .keras, .h5 or
             .safetensors file. They must be of the task's model, except for its head: a
             head for other classes, or missing in a file, is initialized at random
-            (`Run.drawn_anew`). None for random weights, or for those of the Keras file
-            in `model`; `"none"` to ignore the latter.
+            (`Run.newly_initialized`). None for random weights, or for those of the
+            Keras file in `model`; `"none"` to ignore the latter.
         overwrite: Replace the run in the folder, once the new one has finished an
             epoch. Only files that fdl wrote are removed.
         early_stopping: Number of epochs without improvement of the task's metric on the
@@ -145,7 +145,7 @@ def train(
         dataset.info,
         where,
         trained_on=start.trained_on,
-        drawn_anew=start.drawn_anew,
+        newly_initialized=start.newly_initialized,
     ) | {
         "init_from": None if init_from is None else str(init_from),
         "early_stopping": early_stopping,

@@ -64,4 +64,4 @@ def test_without_a_terminal_each_epoch_prints_a_line(members, capsys, quiet) -> 
     ]
     assert capsys.readouterr().err.splitlines() == ([] if quiet else expected)
     board.on_start(members)
-    assert board.going_on() == f"fdl sweep --run {members.folder}"
+    assert board.resume_command() == f"fdl sweep --run {members.folder}"

@@ -196,7 +196,7 @@ def test_a_head_for_other_classes_is_initialized_anew(here, digits, name, monkey
     task, config = configured("classify", name, {"dataset": "mnist-5k"}, None)
     fresh = tasks.outline(task, config, few(40).info._replace(num_classes=3))
     start = start_from(task, fresh, Path(name))
-    assert start.drawn_anew == ("params/head/bias", "params/head/kernel")
+    assert start.newly_initialized == ("params/head/bias", "params/head/kernel")
     found, before = start.state.params, variables["params"]
     assert found["head"]["kernel"].shape == (4, 3)
     for layer in before.keys() - {"head"}:

@@ -100,7 +100,9 @@ def plan(tmp_path):
 
 
 def test_initial_and_frozen_weights_are_printed(plan, capsys) -> None:
-    plan = plan._replace(init_from="a.keras", drawn_anew=("head/bias",), kept=770)
+    plan = plan._replace(
+        init_from="a.keras", newly_initialized=("head/bias",), kept=770
+    )
     with TrainingProgress() as watch:
         watch.on_start(plan)
     _, *lines = capsys.readouterr().err.splitlines()

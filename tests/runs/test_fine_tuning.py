@@ -39,17 +39,17 @@ def test_a_run_starts_from_the_weights_of_another(source, tmp_path) -> None:
         np.testing.assert_allclose(
             x, named_variables(source.variables)[name], atol=1e-9, err_msg=name
         )
-    assert run.drawn_anew == ()
+    assert run.newly_initialized == ()
     assert run.trained_on == ("mnist-5k", "mnist-5k")
     again = fdl.load(tmp_path / "a")
-    assert (again.trained_on, again.drawn_anew) == (run.trained_on, ())
+    assert (again.trained_on, again.newly_initialized) == (run.trained_on, ())
 
 
 def test_a_head_for_other_classes_is_initialized_anew(source) -> None:
     info = source.info._replace(num_classes=3)
     fresh = tasks.outline(source.task, configure("mlp", **SMALL), info)
     start = start_from(source.task, fresh, source.path)
-    assert start.drawn_anew == ("params/head/bias", "params/head/kernel")
+    assert start.newly_initialized == ("params/head/bias", "params/head/kernel")
     assert start.state.params["head"]["kernel"].shape == (128, 3)
     kept, given = start.state.params["dense1"], source.variables["params"]["dense1"]
     jax.tree.map(np.testing.assert_array_equal, kept, given)

@@ -68,7 +68,7 @@ def test_a_frozen_backbone_stays_the_same_bit_for_bit(tmp_path, variables) -> No
     trained = fresh(optimizer="adamw", freeze=("backbone",))
     file = write(tmp_path / "x.safetensors", VGG, variables)
     begin = start(file, trained)
-    assert (begin.drawn_anew, begin.trained_on) == ((), (UNKNOWN,))
+    assert (begin.newly_initialized, begin.trained_on) == ((), (UNKNOWN,))
     state, images = begin.state, few().train
     measured = jax.jit(trained.learner.evaluate)(state, images)["loss"]
     step = jax.jit(trained.learner.step)
@@ -104,7 +104,7 @@ def test_head_layers_that_do_not_fit_are_initialized_anew(
     file = write(tmp_path / kind, model, without(variables, *missing))
     found = start(file, fresh(**options))
     assert found.state is not None
-    assert found.drawn_anew == anew
+    assert found.newly_initialized == anew
     given = named_variables(variables)
     for name, x in named_variables(found.state.variables).items():
         if name in anew:

@@ -10,9 +10,9 @@ import pytest
 
 from fdl.cli import main
 from fdl.cli import signals as cli_signals
-from fdl.cli.signals import exit_on_signals, saying_how_to_go_on
+from fdl.cli.signals import exit_on_signals, saying_how_to_resume
 from fdl.runs import Interrupted, RunFolder, resume, signals, stop_on_signals, train
-from fdl.runs.signals import put_off, told_to_stop
+from fdl.runs.signals import defer_signals, told_to_stop
 
 SETTINGS = {"dataset": "mnist-5k", "epochs": 2, "batch_size": 101, "hidden_sizes": (4,)}
 
@@ -42,7 +42,7 @@ def test_a_signal_raises_at_once_or_at_the_end_of_a_deferring_block(number) -> N
         stop_twice(threading.Lock)
     assert done == []
     with pytest.raises(Interrupted):
-        stop_twice(put_off)
+        stop_twice(defer_signals)
     assert done == [True], "raised where the outermost block ends"
     assert [signal.getsignal(each) for each in signals.SIGNALS] == before
     assert not told_to_stop(), "the signal is forgotten afterwards"
@@ -53,7 +53,7 @@ def test_a_second_signal_is_not_deferred(monkeypatch) -> None:
     done = []
 
     def stop_twice():
-        with stop_on_signals(), put_off():
+        with stop_on_signals(), defer_signals():
             for number in (1, 2):
                 done.append(number)
                 signal.raise_signal(signal.SIGTERM)
@@ -68,7 +68,7 @@ def test_other_threads_do_not_defer_signals() -> None:
     inside, over = threading.Event(), threading.Event()
 
     def write() -> None:
-        with put_off():
+        with defer_signals():
             inside.set()
             over.wait(10)
 
@@ -199,7 +199,7 @@ def test_a_second_signal_exits_whatever_the_main_thread_does(
         monkeypatch.setattr(module, "AT_ONCE", 0)
 
     def stop_twice() -> None:
-        with exit_on_signals(), put_off():
+        with exit_on_signals(), defer_signals():
             signal.raise_signal(signal.SIGTERM)
             time.sleep(0.01)
             signal.raise_signal(signal.SIGTERM)
@@ -219,7 +219,7 @@ def test_a_signal_that_python_would_ignore_exits_at_once(exit_codes, capsys) -> 
         def __del__(self) -> None:
             signal.raise_signal(signal.SIGTERM)
 
-    with exit_on_signals(), saying_how_to_go_on(lambda: "fdl train --resume a", ""):
+    with exit_on_signals(), saying_how_to_resume(lambda: "fdl train --resume a", ""):
         Dying()
     assert exit_codes == [143]
     error = capsys.readouterr().err

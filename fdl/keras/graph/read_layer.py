@@ -87,7 +87,7 @@ class LayerReader:
             why = OUT_OF_SCOPE.get(kind)
             raise refuse(
                 label,
-                f"cannot be imported: {why}"
+                f"cannot be imported: {why}."
                 if why
                 else "is of a class that fdl does not support yet: pass custom_layers={"
                 f"{shortened(kind.removeprefix('ops.'))!r}: ...}} with a function from "
@@ -123,6 +123,12 @@ class LayerReader:
 def _input(name: str, given: dict, label: str) -> Layer:
     if given.get("sparse") or given.get("ragged"):
         raise refuse(label, "is sparse or ragged, which is not supported.")
+    if given.get("dtype") == "string":
+        raise refuse(
+            label,
+            "takes text, but a pure function takes numbers: look tokens up before the "
+            "model, which keras.Model(lookup.output, model.outputs) cuts off.",
+        )
     shape = given.get("batch_shape", given.get("batch_input_shape"))
     return input_layer(name, shape, given.get("dtype", "float32"))
 

@@ -114,6 +114,11 @@ def import_model(
 def _read(
     path: Path, custom: CustomLayers, compiled: bool
 ) -> tuple[KerasModel, PyTree, Any]:
+    if path.is_dir():
+        raise WeightsError(
+            f"{path} is a folder. A SavedModel does not describe its layers: save the "
+            "model with model.save('x.keras')."
+        )
     if not path.is_file():
         raise WeightsError(f"{path} does not exist or is not a file.")
     if path.suffix in (".h5", ".hdf5"):

@@ -128,6 +128,21 @@ def test_outputs(name, precision, tmp_path):
         np.testing.assert_array_equal(y, z)
 
 
+def test_weights_of_an_activation_return_to_keras(tmp_path):
+    """Keras makes them at the first call, and reads them only with their shape."""
+    x = np.random.default_rng(0).normal(size=(2, 5)).astype("f4")
+    entry, start = keras.Input((5,)), keras.initializers.Constant(0.5)
+    layer = keras.layers.Dense(3, keras.layers.PReLU(alpha_initializer=start))
+    theirs = keras.Model(entry, layer(entry))
+    wanted = theirs(x)
+    theirs.save(tmp_path / "theirs.keras")
+    ours, variables = import_model(tmp_path / "theirs.keras")
+    require_close(ours.apply(variables, x), wanted, 2e-6)
+    save_weights(tmp_path / "ours.keras", ours, variables)
+    again = keras.models.load_model(tmp_path / "ours.keras")
+    np.testing.assert_array_equal(again(x), wanted)
+
+
 def partly_frozen():
     """Partly frozen models, whose weights a .h5 file stores in two lists."""
     x = keras.Input((4,))

@@ -55,9 +55,8 @@ def test_every_option_of_keras_is_known():
 
 _OTHER_WORDS = {
     "Bidirectional": {"weights"},
-    "Embedding": {"weights", "lora_rank", "lora_alpha"},
-    "Dense": {"lora_alpha"},
-    "EinsumDense": {"lora_rank", "lora_alpha", "gptq_unpacked_column_size"},
+    "Embedding": {"weights"},
+    "EinsumDense": {"gptq_unpacked_column_size"},
 }
 
 

@@ -71,6 +71,9 @@ def changed(path, value):
     return config
 
 
+CUSTOM = {"module": "builtins", "class_name": "function", "config": "mine>act"}
+
+
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
@@ -83,7 +86,10 @@ def changed(path, value):
         (["layers", 1, "config", "speed"], 3, "unknown option speed=3"),
         (["layers", 1, "config", "activation"], "threshold", "activation='threshold'"),
         (["layers", 1, "config", "activation"], {"class_name": "os"}, "activation="),
+        (["layers", 1, "config", "activation"], CUSTOM, "activation='mine>act', which"),
+        (["layers", 1, "config", "lora_rank"], 2, "LoRA"),
         (["layers", 1, "config", "dtype"], "float8", "computes in 'float8'"),
+        (["layers", 0, "config", "dtype"], "string", "'x' (InputLayer) takes text"),
         (["layers", 3, "config", "renorm_clipping"], {"r": 1}, "must not have 'r'"),
         (["layers", 1, "name"], "head", "two layers 'head'"),
         (["layers", 2, "inbound_nodes", 0, "args", 0], tensor("y"), "'y'"),
@@ -104,9 +110,15 @@ def test_refusals_name_the_layer(path, value, words):
     assert words in str(caught.value)
 
 
+def test_a_folder_is_refused(tmp_path):
+    with pytest.raises(WeightsError, match="is a folder"):
+        import_model(tmp_path)
+
+
 def test_refusals_say_where_in_the_graph_the_layer_is():
     config = changed(["layers", 3, "class_name"], "Lambda")
-    with pytest.raises(WeightsError, match=r"layer 4 of 5, after 'dropout'\."):
+    where = r"custom_layers=\. It is layer 4 of 5, after 'dropout'\."
+    with pytest.raises(WeightsError, match=where):
         read_model(config)
     nested = functional(
         [layer("InputLayer", "x", batch_shape=[None, 4]), config | {"name": "inner"}],

@@ -64,6 +64,8 @@ class Layer:
         dtype: Its compute type.
         variable_dtype: The type of its weights.
         graph: The graph of a nested model; None for other layers.
+        built: Input shape with which Keras built a layer that serves as an activation,
+            without which it cannot read its weights; None if it is not known.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Layer:
     dtype: str = "float32"
     variable_dtype: str = "float32"
     graph: "Graph | None" = None
+    built: tuple[int | None, ...] | None = None
 
     def __str__(self) -> str:
         """Name the layer for messages."""

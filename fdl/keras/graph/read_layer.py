@@ -1,5 +1,6 @@
 """Read the layers of a Keras model, checking each against the table of layers."""
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -87,7 +88,7 @@ class LayerReader:
             why = OUT_OF_SCOPE.get(kind)
             raise refuse(
                 label,
-                f"cannot be imported: {why}"
+                f"cannot be imported: {why}."
                 if why
                 else "is of a class that fdl does not support yet: pass custom_layers={"
                 f"{shortened(kind.removeprefix('ops.'))!r}: ...}} with a function from "
@@ -105,6 +106,9 @@ class LayerReader:
                 both = FrozenDict({"class_name": "L1L2", **own})
                 options = with_options(options, activity_regularizer=both)
             inner = {k: self._inner(v) for k, v in options.items() if _has_layer(v)}
+            for option in {"activation", "recurrent_activation"} & inner.keys():
+                shape = _built(own[option])
+                inner[option] = dataclasses.replace(inner[option], built=shape)
             options = with_options(options, **inner)
         except WeightsError:
             raise
@@ -123,21 +127,37 @@ class LayerReader:
 def _input(name: str, given: dict, label: str) -> Layer:
     if given.get("sparse") or given.get("ragged"):
         raise refuse(label, "is sparse or ragged, which is not supported.")
+    if given.get("dtype") == "string":
+        raise refuse(
+            label,
+            "takes text, but a pure function takes numbers: look tokens up before the "
+            "model, which keras.Model(lookup.output, model.outputs) cuts off.",
+        )
     shape = given.get("batch_shape", given.get("batch_input_shape"))
     return input_layer(name, shape, given.get("dtype", "float32"))
 
 
+def _built(config: Any) -> Any:
+    """Return the input shape with which a layer was built, if the file has it."""
+    built = config.get("build_config") if isinstance(config, dict) else None
+    shape = built.get("input_shape") if isinstance(built, dict) else None
+    return None if shape is None else _shape(shape)
+
+
 def input_layer(name: str, shape: Any, kind: Any = "float32") -> Layer:
     """Return an input layer of a shape that includes the batch axis."""
-    if shape is not None:
-        if not isinstance(shape, list | tuple) or not 1 <= len(shape) <= _MOST_AXES:
-            raise ValueError(f"an input has the shape {quoted(shape)}")
-        for size in shape:
-            if size is not None and (type(size) is not int or not 0 <= size < 1 << 31):
-                raise ValueError(f"an input has the shape {quoted(shape)}")
-        shape = tuple(shape)
+    shape = None if shape is None else _shape(shape)
     kind = dtype(kind if isinstance(kind, str) else "float32")
     return Layer(name, "InputLayer", freeze({"batch_shape": shape, "dtype": kind}))
+
+
+def _shape(value: Any) -> tuple[int | None, ...]:
+    if not isinstance(value, list | tuple) or not 1 <= len(value) <= _MOST_AXES:
+        raise ValueError(f"an input has the shape {quoted(value)}")
+    for size in value:
+        if size is not None and (type(size) is not int or not 0 <= size < 1 << 31):
+            raise ValueError(f"an input has the shape {quoted(value)}")
+    return tuple(value)
 
 
 def _types(given: dict, label: str) -> tuple[str, str]:

@@ -190,7 +190,8 @@ def _options(entry: Entry, layer: Layer) -> dict[str, Any]:
 
 def _value(name: str, value: Any) -> Any:
     if isinstance(value, Layer):
-        return _layer(value)
+        built = {"build_config": {"input_shape": _lists(value.built)}}
+        return _layer(value) | (built if value.built else {})
     if isinstance(value, tuple):
         return [_value(name, each) for each in value]
     for module in ("initializer", "regularizer", "constraint"):

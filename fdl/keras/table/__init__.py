@@ -64,11 +64,12 @@ LAYERS: dict[str, Entry] = {
 
 _RUNS_CODE = (
     "it runs Python code from the file, which fdl never does; write the function with "
-    "keras.ops or as a custom layer, and pass custom_layers="
+    "keras.ops, or pass a module for it in custom_layers="
 )
 _READS_TEXT = (
     "it takes text, but a pure function takes numbers; look tokens up before the model"
 )
+_HASHES = "it hashes text, or numbers as text; hash them before the model"
 _CALLS_FUNCTIONS = "it calls Python functions, which files do not contain; " + (
     "write it with other functions of keras.ops"
 )
@@ -82,8 +83,8 @@ OUT_OF_SCOPE = {
     "TorchModuleWrapper": _OTHER,
     "StringLookup": _READS_TEXT,
     "TextVectorization": _READS_TEXT,
-    "Hashing": _READS_TEXT,
-    "HashedCrossing": _READS_TEXT,
+    "Hashing": _HASHES,
+    "HashedCrossing": _HASHES,
     **{
         f"ops.{name}": _CALLS_FUNCTIONS
         for name in (

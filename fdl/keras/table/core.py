@@ -11,6 +11,7 @@ from fdl.arrays import Array
 from fdl.keras.table.entry import Entry, Run
 from fdl.keras.table.options import (
     ACTIVATION,
+    ADAPTED,
     BIAS,
     KERNEL,
     Option,
@@ -156,7 +157,7 @@ def _activity(run: Run, x: Array) -> Array:
     return x  # `KerasLayer` adds the penalty to the loss
 
 
-QUANTIZED = {"quantization_config": Option(choice(None), None)}
+QUANTIZED = {"quantization_config": Option(choice(None), None), **ADAPTED}
 
 LAYERS = {
     "Dense": Entry(
@@ -167,7 +168,6 @@ LAYERS = {
             **KERNEL,
             **BIAS,
             **QUANTIZED,
-            "lora_rank": Option(choice(None), None),
         },
         keeps_mask=True,
     ),

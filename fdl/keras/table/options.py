@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from fdl.keras.graph.description import Layer, Options, freeze
 from fdl.keras.table import activations, initializers, regularizers
+from fdl.untrusted import shortened
 
 Check = Callable[[Any], Any]
 REQUIRED = object()
@@ -153,7 +154,19 @@ def activation(value: Any) -> Any:
     return activations.check(value)
 
 
+def _not_adapted(value: Any) -> None:
+    if value is not None:
+        raise ValueError(
+            "adds low-rank weights (LoRA): assign layer.kernel, or layer.embeddings, "
+            "which contains them, to a layer that was never adapted, and save that"
+        )
+
+
 SEED = Option(anything, None)
+ADAPTED = {
+    "lora_rank": Option(_not_adapted, None),
+    "lora_alpha": Option(anything, None),
+}
 ACTIVATION = Option(activation, "linear")
 
 
@@ -184,7 +197,7 @@ def checked(known: dict[str, Option], given: dict[str, Any]) -> Options:
     """
     for name, value in given.items():
         if name not in known:
-            raise ValueError(f"has an unknown option {name}={value!r}")
+            raise ValueError(f"has an unknown option {name}={_shown(value)}")
     found = {}
     for name, (check, default) in known.items():
         if name not in given and default is REQUIRED:
@@ -193,5 +206,14 @@ def checked(known: dict[str, Option], given: dict[str, Any]) -> Options:
         try:
             found[name] = check(value)
         except ValueError as error:
-            raise ValueError(f"has {name}={value!r}, which {error}") from None
+            raise ValueError(f"has {name}={_shown(value)}, which {error}") from None
     return freeze(found)
+
+
+def _shown(value: Any) -> str:
+    """Return a value for a message: a class or a function by its name."""
+    if isinstance(value, dict) and "class_name" in value:
+        is_function = value["class_name"] == "function"
+        known_as = value.get("config") if is_function else value.get("registered_name")
+        value = known_as or value["class_name"]
+    return shortened(repr(value), 80)

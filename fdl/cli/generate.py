@@ -68,6 +68,8 @@ class Generate(OfRun):
             for number in range(1, count + 1)
         ]
         written = {"images": [to], "music": [to, *pieces]}.get(str(kind), [])
+        if written and not to.parent.is_dir():
+            raise ValueError(f"{to.parent} is not a folder: create it first.")
         for file in written:
             if file.exists() and not self.overwrite:
                 raise ValueError(

@@ -82,6 +82,9 @@ def test_generation_continues_a_midi_file(run, tmp_path, monkeypatch, capsys) ->
     with pytest.raises(SystemExit):
         main(["generate", str(run.path), "--to", "a.png"])
     assert "a.png already exists" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["generate", str(run.path), "--to", "none/a.png"])
+    assert "none is not a folder: create it first" in capsys.readouterr().err
     (piece,) = run.generate(3, tasks.Sampling(length=5))
     assert piece.shape == (5, KEYS)
     with pytest.raises(ValueError, match=r"top_p=0\.5 does nothing for music: leave"):

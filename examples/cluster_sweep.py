@@ -38,7 +38,7 @@ class Config:
 
 
 MNIST = Config(dataset="mnist", epochs=2)
-SMOKE = Config(epochs=2, batch_size=500, hidden_sizes=(8,), rates=(1e-3, 1e-2), seeds=1)
+SMOKE = Config(epochs=9, batch_size=20, hidden_sizes=(4,), rates=(1e-3, 1e-2), seeds=2)
 
 
 def main(config: Config) -> dict[str, float]:

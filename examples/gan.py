@@ -42,7 +42,7 @@ SMOKE = Config(
     epochs=12,
     learning_rate=4e-3,
     batch_size=16,
-    width=8,
+    width=4,
     examples=160,
     picture=None,
 )

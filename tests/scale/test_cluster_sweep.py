@@ -9,10 +9,12 @@ import logging
 import os
 import random
 import re
+import runpy
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import cloudpickle
 import dask
@@ -29,6 +31,7 @@ from fdl.runs.listing import read_json
 from fdl.runs.part import part_files
 from runs.small import Killed, content, few_digits_and_no_pictures
 
+ROOT = Path(__file__).parents[2]
 SMALL = {
     "dataset": "mnist-5k",
     "epochs": 9,
@@ -111,6 +114,22 @@ def test_a_killed_worker_changes_no_bit(client, whole, tmp_path) -> None:
     assert {one.pid for one in workers()} != before
     client.wait_for_workers(len(before), timeout=300)
     assert not {*client.run_on_scheduler(left_behind)} - {*on_scheduler}
+
+
+def test_the_example_runs(client, monkeypatch) -> None:
+    """On the cluster of these tests, on which it kills a worker, too."""
+    module = runpy.run_path(str(ROOT / "examples" / "cluster_sweep.py"))
+
+    def sweep_here(*args, cluster=None, **options):
+        assert cluster in (None, "local:2")
+        return sweep(*args, cluster=cluster and client, **options)
+
+    monkeypatch.setattr(fdl.runs, "sweep", sweep_here)
+    count = len(workers())
+    measured = module["main"](module["SMOKE"])
+    client.wait_for_workers(count, timeout=300)
+    assert measured["killed"] == 1
+    assert measured["accuracy"] > 0.2, "the model must have learned something"
 
 
 def test_an_interrupted_sweep_stops_and_resumes(client, whole, tmp_path) -> None:

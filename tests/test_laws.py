@@ -38,6 +38,7 @@ SEQUENCES = [
 law_of_sequences = pytest.mark.parametrize(
     "case", SEQUENCES, ids=lambda case: case.name, scope="module"
 )
+NESTED = (2, 3)  # a batch with two axes, of the same examples as a flat one
 BATCH = 6
 # Flax computes their means and variances in float32, by promotion.
 NORMALIZED = {
@@ -49,7 +50,10 @@ NORMALIZED = {
 
 
 class Program:
-    """The compiled functions of a case, and the input shapes that were traced."""
+    """The compiled functions of a case, and the input shapes that were traced.
+
+    Each is compiled for few shapes: laws share the results of the same batch.
+    """
 
     def __init__(self, case: Case | LayerCase) -> None:
         self.case = case
@@ -67,6 +71,26 @@ class Program:
         outputs = self.model.apply({**self.variables, "params": params}, *inputs)
         return loss_of(self.case, outputs, target, weight), outputs
 
+    @functools.cached_property
+    def nested(self) -> Any:
+        """The outputs of a batch with two axes."""
+        return self.apply(self.variables, *self.case.arrays(*NESTED))
+
+    @functools.cached_property
+    def target(self) -> Any:
+        """Targets for a flat batch."""
+        return targets(self.case, flattened(self.nested))
+
+    @functools.cached_property
+    def flat(self) -> Any:
+        """The outputs of a flat batch, and the gradients."""
+        weight = None
+        if self.case.classes is not None:
+            weight = np.ones(self.target.shape, np.float32)
+        inputs, params = self.case.arrays(BATCH), self.variables["params"]
+        (_, outputs), grads = self.gradients(params, inputs, self.target, weight)
+        return outputs, grads
+
 
 @functools.lru_cache(maxsize=1)
 def program_of(name: str) -> Program:
@@ -75,6 +99,11 @@ def program_of(name: str) -> Program:
     if isinstance(case, Case):  # layers are small, and have operations in common
         jax.clear_caches()  # the programs of all models would fill the memory
     return Program(case)
+
+
+def flattened(tree: Any) -> Any:
+    """Return a tree with its two batch axes as one."""
+    return jax.tree.map(lambda x: np.reshape(x, (BATCH, *x.shape[2:])), tree)
 
 
 def is_float(x: Any) -> bool:
@@ -108,7 +137,7 @@ def loss_of(
 
 @law
 def test_is_pure_and_compiles_once(case: Case | LayerCase) -> None:
-    program, inputs = program_of(case.name), case.arrays(BATCH)
+    program, inputs = program_of(case.name), case.arrays(*NESTED)
     kept = jax.tree.map(np.copy, program.variables)
 
     def text(trace: Any) -> str:
@@ -117,7 +146,7 @@ def test_is_pure_and_compiles_once(case: Case | LayerCase) -> None:
 
     # Traced with other inputs first: the next laws show that none of them is kept.
     for seed in (1, 0):
-        program.apply(program.variables, *case.arrays(BATCH, seed=seed))
+        program.apply(program.variables, *case.arrays(*NESTED, seed=seed))
     assert program.traces.count(jax.tree.map(np.shape, inputs)) == 1
     # Traced again, it is the same program: nothing was kept from the first time.
     again = jax.jit(lambda *arguments: program.model.apply(*arguments))
@@ -127,27 +156,24 @@ def test_is_pure_and_compiles_once(case: Case | LayerCase) -> None:
 
 @law_of_layers  # models are made of layers
 def test_jit_equals_eager(case: LayerCase) -> None:
-    program, inputs = program_of(case.name), case.arrays(BATCH)
-    eager = program.model.apply(program.variables, *inputs)
-    close(program.apply(program.variables, *inputs), eager)
+    program = program_of(case.name)
+    eager = program.model.apply(program.variables, *case.arrays(*NESTED))
+    close(program.nested, eager)
 
 
 @law
 def test_leading_axes_are_batch_axes(case: Case | LayerCase) -> None:
-    program, inputs = program_of(case.name), case.arrays(2, 3)
-    apply = functools.partial(program.apply, program.variables)
-    flatten = functools.partial(
-        jax.tree.map, lambda x: np.reshape(x, (BATCH, *x.shape[2:]))
-    )
-    flat, nested = apply(*flatten(inputs)), apply(*inputs)
+    program = program_of(case.name)
+    flat, _ = program.flat
     for output in map(np.asarray, jax.tree.leaves(flat)):
         assert len(output) == BATCH
         rows = output.reshape(BATCH, -1)
         assert len(np.unique(rows, axis=0)) == BATCH, "rows must differ"
-    close(flatten(nested), flat)
+    close(flattened(program.nested), flat)
     # An example alone, without a batch axis.
     first = functools.partial(jax.tree.map, lambda x: np.asarray(x)[0])
-    close(apply(*first(flatten(inputs))), first(flat))
+    alone = program.apply(program.variables, *first(case.arrays(BATCH)))
+    close(alone, first(flat))
 
 
 @law_of_models
@@ -204,11 +230,7 @@ def test_number_of_parameters(case: Case) -> None:
 @law
 def test_every_parameter_gets_a_gradient(case: Case | LayerCase) -> None:
     # With drawn parameters; parity/test_starts.py compares initial ones with Keras.
-    program, inputs = program_of(case.name), case.arrays(BATCH)
-    variables = program.variables
-    target = targets(case, program.apply(variables, *inputs))
-    weight = None if case.classes is None else np.ones(target.shape, np.float32)
-    _, grads = program.gradients(variables["params"], inputs, target, weight)
+    _, grads = program_of(case.name).flat
     for path, grad in jax.tree_util.tree_leaves_with_path(grads):
         name = jax.tree_util.keystr(path, simple=True, separator="/")
         assert np.isfinite(grad).all(), name
@@ -236,7 +258,7 @@ def test_padding_at_the_end_changes_nothing(case: Case) -> None:
     long = tuple(map(padded, inputs))
     short = tuple(x[:, :-more] for x in long)
     params = program.variables["params"]
-    target = targets(case, jax.eval_shape(program.apply, program.variables, *inputs))
+    target = program.target
     weight = np.ones(target.shape, np.float32)
     per_token = target.shape[1:2] == (time,)
     cut = lambda x: x[:, : time - more] if per_token else x

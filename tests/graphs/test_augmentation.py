@@ -203,7 +203,7 @@ def test_chains_have_the_right_length():
 
 def test_chains_of_changes_are_mixed():
     x = np.random.default_rng(0).integers(0, 256, (2, 6, 5, 3)).astype(np.float32)
-    found = outputs_by_key(L.AugMix((0, 255), 2, 2, factor=0.5, all_ops=False), x, 50)
+    found = outputs_by_key(L.AugMix((0, 255), 2, 1, factor=0.5, all_ops=False), x, 50)
     assert len({each.tobytes() for each in found}) == 50
     assert found.min() >= 0
     assert found.max() <= 255

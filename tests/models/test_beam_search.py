@@ -117,9 +117,10 @@ def test_a_row_does_not_depend_on_the_rest_of_the_batch() -> None:
     options = {"beams": 6, "alignments": True}  # compiled in the test above
     both = beam_search(MODEL, VARIABLES, SOURCE[None], 6, **options)
     for row in range(2):
-        alone = beam_search(MODEL, VARIABLES, SOURCE[row], 6, **options)
-        assert alone.token.tolist() == both.token[0, row].tolist()
-        closeness.close(alone.score, both.score[0, row], 1e-5)
+        twice = beam_search(MODEL, VARIABLES, SOURCE[None, [row, row]], 6, **options)
+        for copy in range(2):
+            assert twice.token[0, copy].tolist() == both.token[0, row].tolist()
+            closeness.close(twice.score[0, copy], both.score[0, row], 1e-5)
 
 
 class Chain(linen.Module):

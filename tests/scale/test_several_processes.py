@@ -37,6 +37,7 @@ def start(*words, devices):
         env={
             **os.environ,
             "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} {flags}",
+            "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # as in this process
             "PYTHONPATH": os.pathsep.join([_TESTS, os.environ.get("PYTHONPATH", "")]),
         },
     )

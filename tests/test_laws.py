@@ -103,7 +103,7 @@ def program_of(name: str) -> Program:
 
 def flattened(tree: Any) -> Any:
     """Return a tree with its two batch axes as one."""
-    return jax.tree.map(lambda x: np.reshape(x, (BATCH, *x.shape[2:])), tree)
+    return jax.tree.map(lambda x: np.asarray(x).reshape(BATCH, *x.shape[2:]), tree)
 
 
 def is_float(x: Any) -> bool:

@@ -244,7 +244,7 @@ def a_checkpoint_of_eight_devices_resumes_on_any_number(folder):
     save_state(folder / "state", jax.device_put(begun.state, jax.devices()[0]))
     state = restore_state(folder / "state", begun.state)
     assert_alike(state, begun.state, 0)
-    for devices in (mesh(), None):  # and on two: see the run below
+    for devices in (mesh(), mesh(2), None):
         run = fit(mesh=devices, state=state, history=begun.history, **options)
         assert_alike(run.state, alone().state)
         if devices == mesh():

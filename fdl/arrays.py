@@ -272,6 +272,17 @@ def _none_given(name: str) -> NoReturn:
     raise ValueError(f"{name} is empty: pass at least one key or seed.")
 
 
+def with_rows(x: Array, count: int) -> jax.ShapeDtypeStruct:
+    """Return the shape that an array has with `count` rows, and its dtype in JAX.
+
+    Example:
+        >>> with_rows(np.zeros((5, 3)), 2)
+        ShapeDtypeStruct(shape=(2, 3), dtype=float32)
+    """
+    dtype = jax.dtypes.canonicalize_dtype(x.dtype, allow_extended_dtype=True)
+    return jax.ShapeDtypeStruct((count, *np.shape(x)[1:]), dtype)
+
+
 def is_matched(path: str, patterns: Iterable[str]) -> bool:
     """Return whether a path in a tree, or one of its parents, matches a pattern.
 

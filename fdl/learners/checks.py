@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from fdl.arrays import Array, DataError, PyTree
+from fdl.arrays import Array, DataError, PyTree, with_rows
 from fdl.learner import State
 from fdl.learners.modules import Applied, draw_variables
 from fdl.learners.targets import Examples, meaning
@@ -66,8 +66,7 @@ def check_examples(
 
 def _shapes(count: int, tree: PyTree) -> PyTree:
     """Return the shapes that arrays would have with `count` examples."""
-    shaped = lambda x: jax.ShapeDtypeStruct((count, *np.shape(x)[1:]), x.dtype)
-    return jax.tree.map(shaped, tree)
+    return jax.tree.map(lambda x: with_rows(x, count), tree)
 
 
 def _check_sown(two: PyTree, three: PyTree) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import psutil
 
-from fdl.arrays import Key, Keys, PyTree
+from fdl.arrays import Key, Keys, PyTree, with_rows
 from fdl.learner import Learner, State
 from fdl.members import Strategy
 from fdl.programs import Same, program
@@ -29,8 +29,7 @@ def fastest(loop: Loop, learner: Learner, key: Key) -> Strategy:
     if jax.default_backend() != "cpu":
         return "vmap"
     size = min(loop.batch_size, num_examples(loop.data[0]))
-    shaped = lambda x: jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype)
-    batch = jax.tree.map(shaped, loop.one)
+    batch = jax.tree.map(lambda x: with_rows(x, size), loop.one)
     state = jax.eval_shape(learner.init, key, batch)
     measure = lambda: _flops(learner, state, batch)
     flops = _once(("flops", Same(learner.step), *_shapes(state, batch)), measure)

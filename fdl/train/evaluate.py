@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from fdl.arrays import DataError, PyTree
+from fdl.arrays import DataError, PyTree, with_rows
 from fdl.learner import Learner, State, require_learner, require_state
 from fdl.members import many, member
 from fdl.metrics import add, compute
@@ -139,8 +139,7 @@ def predict(
 def _check_answers(answer: Any, state: State, inputs: PyTree, axis: int) -> None:
     """Raise DataError unless there is one prediction per input."""
     expected = min(3, num_examples(inputs))
-    shaped = lambda x: jax.ShapeDtypeStruct((expected, *x.shape[1:]), x.dtype)
-    batch = jax.tree.map(shaped, first_of(inputs))
+    batch = jax.tree.map(lambda x: with_rows(x, expected), first_of(inputs))
     for leaf in jax.tree.leaves(answer.eval_shape(state, batch)):
         if leaf.shape[axis : axis + 1] != (expected,):
             raise DataError(

@@ -94,7 +94,8 @@ class Fetched:
         return lambda place: f"row {index[place]}"
 
     def _require_like_first(self, rows: PyTree, count: int, where: str) -> None:
-        sized = lambda x: jax.ShapeDtypeStruct((count, *x.shape[1:]), x.dtype)
+        # A view of a single zero; a `ShapeDtypeStruct` may not keep 64 bits.
+        sized = lambda x: np.broadcast_to(np.zeros((), x.dtype), (count, *x.shape[1:]))
         wanted = jax.tree.map(sized, self.one)
         if _form(rows) != _form(wanted):
             raise DataError(

@@ -272,8 +272,12 @@ def _none_given(name: str) -> NoReturn:
     raise ValueError(f"{name} is empty: pass at least one key or seed.")
 
 
-def with_rows(x: Array, count: int) -> jax.ShapeDtypeStruct:
+def with_rows(x: Any, count: Any) -> jax.ShapeDtypeStruct:
     """Return the shape that an array has with `count` rows, and its dtype in JAX.
+
+    Args:
+        x: The array, or its shape.
+        count: The number, which may be symbolic.
 
     Example:
         >>> with_rows(np.zeros((5, 3)), 2)

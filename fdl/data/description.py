@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -31,9 +32,6 @@ class Description(NamedTuple):
         counts: Number of examples in each part.
         balance: Number of examples of each class in each part; empty if there are no
             classes.
-        repeated: Number of examples in each part whose input occurs earlier in it.
-        leaks: Number of examples in the second part whose input is also in the first,
-            by the names of both parts; only pairs of parts that share inputs.
         equal: Examples with equal inputs, a tuple for each such input.
         files: File of each example, as in `Dataset`.
     """
@@ -41,10 +39,33 @@ class Description(NamedTuple):
     info: DatasetInfo
     counts: dict[str, int]
     balance: dict[str, tuple[int, ...]]
-    repeated: dict[str, int]
-    leaks: dict[tuple[str, str], int]
     equal: tuple[tuple[Place, ...], ...] = ()
     files: Mapping[str, np.ndarray] | None = None
+
+    @property
+    def repeated(self) -> dict[str, int]:
+        """Number of examples in each part whose input occurs earlier in it."""
+        return {
+            part: sum(max(0, count[part] - 1) for count in self._occurrences())
+            for part in self.counts
+        }
+
+    @property
+    def leaks(self) -> dict[tuple[str, str], int]:
+        """Number of examples in the second part whose input is also in the first.
+
+        By the names of both parts; only pairs of parts that share inputs.
+        """
+        shared = {
+            (first, second): sum(c[second] for c in self._occurrences() if c[first])
+            for first, second in itertools.combinations(self.counts, 2)
+        }
+        return {pair: count for pair, count in shared.items() if count}
+
+    def _occurrences(self) -> Iterator[Counter[str]]:
+        """Yield how often each part contains an input that occurs more than once."""
+        for group in self.equal:
+            yield Counter(part for part, _ in group)
 
     def __str__(self) -> str:
         """Return a line for each fact."""
@@ -147,15 +168,9 @@ def describe(dataset: Dataset) -> Description:
         for name in ("train", "validation", "test")
         if (part := getattr(dataset, name)) is not None
     }
-    digests = {name: _digests(part) for name, part in parts.items()}
-    shared = {
-        (first, second): sum(one in seen for one in digests[second])
-        for first, second in itertools.combinations(parts, 2)
-        for seen in [set(digests[first])]
-    }
     places: dict[bytes, list[Place]] = {}
-    for name, found in digests.items():
-        for row, digest in enumerate(found):
+    for name, part in parts.items():
+        for row, digest in enumerate(_digests(part)):
             places.setdefault(digest, []).append((name, row))
     classes = dataset.info.num_classes
     return Description(
@@ -166,8 +181,6 @@ def describe(dataset: Dataset) -> Description:
             for name, part in parts.items()
             if isinstance(part, (Batch, Documents))
         },
-        {name: len(found) - len(set(found)) for name, found in digests.items()},
-        {pair: count for pair, count in shared.items() if count},
         tuple(tuple(group) for group in places.values() if len(group) > 1),
         dataset.files,
     )

@@ -43,13 +43,10 @@ def read_texts(path: Path | str, info: DatasetInfo) -> list[str]:
             )
         return cells[column]
     if info.kind == "pair" and path.suffix == ".tsv":
-        found = PairTable(path.name, path, source=column)
-        if info.name.startswith("tsv:"):  # the same columns
-            said = options_of(info.name, "tsv:")
-            found = PairTable(
-                path.name, path, said.get("source", "1"), said.get("target", "2")
-            )
-        return found.sources()
+        same = info.name.startswith("tsv:")  # the same columns
+        said = options_of(info.name, "tsv:") if same else {"source": column}
+        sides = said.get("source", "1"), said.get("target", "2")
+        return PairTable(path.name, path, *sides).sources()
     text = read_text(path)
     if not text.strip():
         raise DataError(f"{path} holds no text.")

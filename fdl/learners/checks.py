@@ -34,10 +34,9 @@ def check_examples(
     check_inputs(model, preprocess, state, data.inputs)
     applied = program(apply_to).eval_shape(state, _shapes(2, data.inputs))
     outputs = applied.outputs
-    for sown in jax.tree.leaves(applied.sown):
-        if 2 in sown.shape:
-            three = program(apply_to).eval_shape(state, _shapes(3, data.inputs))
-            _check_sown(applied.sown, three.sown)
+    if any(2 in x.shape for x in jax.tree.leaves(applied.sown)):
+        three = program(apply_to).eval_shape(state, _shapes(3, data.inputs))
+        _check_sown(applied.sown, three.sown)
     two, three = (_losses(n, loss, outputs, data.targets) for n in (2, 3))
     trailing = two.shape[1:]
     if two.shape == three.shape == ():

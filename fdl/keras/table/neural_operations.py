@@ -20,7 +20,7 @@ from fdl.keras.table.options import (
     optional,
     whole,
 )
-from fdl.keras.table.spectrograms import frames, padded_window
+from fdl.keras.table.spectrograms import frames, short_time_fourier
 
 _EPSILON = 1e-7
 
@@ -112,12 +112,8 @@ def _parts(x: Array) -> tuple[Array, Array]:
 
 def _stft(run: Run, x: Array) -> tuple[Array, Array]:
     o = run.options
-    length, size = o["sequence_length"], o["fft_length"]
-    if o["center"]:
-        x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(size // 2, size // 2)], "reflect")
-    x = frames(x, size, o["sequence_stride"])
-    weights = jnp.asarray(padded_window(o["window"], length, size), x.dtype)
-    return _parts(jnp.fft.rfft(x * jnp.broadcast_to(weights, x.shape)))
+    sizes = (o["sequence_length"], o["fft_length"], o["sequence_stride"])
+    return _parts(short_time_fourier(x, o["window"], *sizes, o["center"]))
 
 
 def _segments(reduce: Callable[..., Array]) -> Entry:

@@ -65,13 +65,9 @@ def _mel(run: Run, x: Array) -> Array:
     length = o["sequence_length"] or size
     if length > size:
         raise ValueError(f"sequence_length={length} is longer than fft_length={size}")
-    half = size // 2
-    x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(half, half)], mode="reflect")
-    window = jnp.asarray(padded_window(o["window"], length, size), x.dtype)
-    x = frames(x, size, step)
-    waves = jnp.fft.rfft(x * jnp.broadcast_to(window, x.shape))
+    waves = short_time_fourier(x, o["window"], length, size, step)
     y = jnp.abs(waves) ** o["mag_exp"]
-    y = y @ jnp.asarray(_bands(o, half + 1), y.dtype)
+    y = y @ jnp.asarray(_bands(o, size // 2 + 1), y.dtype)
     if o["power_to_db"]:
         low = o["min_power"]
         y = 10 * jnp.log10(jnp.maximum(y, low))
@@ -86,7 +82,19 @@ def frames(x: Array, length: int, step: int) -> Array:
     return x[..., jnp.arange(count)[:, None] * step + jnp.arange(length)[None]]
 
 
-def padded_window(name: str | None, length: int, size: int) -> np.ndarray:
+def short_time_fourier(
+    x: Array, window: str | None, length: int, size: int, step: int, center: bool = True
+) -> Array:
+    """Return the Fourier transforms of frames of signals, reflected at the ends."""
+    if center:
+        half = size // 2
+        x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(half, half)], mode="reflect")
+    x = frames(x, size, step)
+    weights = jnp.asarray(_padded_window(window, length, size), x.dtype)
+    return jnp.fft.rfft(x * jnp.broadcast_to(weights, x.shape))
+
+
+def _padded_window(name: str | None, length: int, size: int) -> np.ndarray:
     """Return a periodic window in the middle of zeros, or ones if it has no name."""
     if name is None:
         return np.ones(size)

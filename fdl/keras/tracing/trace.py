@@ -15,6 +15,7 @@ import numpy as np
 from jax import export
 from jax.extend import core
 
+from fdl.arrays import with_rows
 from fdl.keras.tracing import functions, modules
 from fdl.keras.tracing.builder import Builder
 from fdl.keras.tracing.equations import operation
@@ -197,8 +198,7 @@ def _with_any_batch(inputs: tuple) -> tuple[tuple, Any]:
     def shaped(x: Any) -> jax.ShapeDtypeStruct:
         if np.ndim(x) == 0 and not getattr(x, "shape", ()):
             raise WeightsError("an input is a scalar, without a batch axis")
-        dtype = jax.dtypes.canonicalize_dtype(x.dtype)
-        return jax.ShapeDtypeStruct((batch, *x.shape[1:]), dtype)
+        return with_rows(x, batch)
 
     return jax.tree.map(shaped, inputs), batch
 

@@ -106,7 +106,14 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 # These start subprocesses, so they run first, while the test process is still small.
-_FIRST = ("test_speed.py", "test_kills.py", "test_cli.py")
+_FIRST = (
+    "test_speed.py",
+    "test_several_devices.py",
+    "test_several_processes.py",
+    "test_cluster_sweep.py",
+    "test_kills.py",
+    "test_cli.py",
+)
 
 # The longest of the other files, after those with Keras: all processes end together.
 _LONG = (
@@ -130,7 +137,7 @@ def pytest_collection_modifyitems(items):
 
 # A process that has grown by this many bytes frees its compiled programs, which takes
 # half a second: two processes and their subprocesses stay below 3.5 GB.
-_GROWTH = 0.4 * 2**30
+_GROWTH = 0.2 * 2**30
 _least = 0  # bytes of this process when memory was last freed
 
 

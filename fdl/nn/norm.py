@@ -1,14 +1,18 @@
-"""Normalization: Linen's layers with Keras' epsilon and two-pass variance."""
+"""Normalization with Keras' epsilon and two-pass variance; most of it is Linen's."""
 
 import functools
+from collections.abc import Sequence
 
 import flax.linen as nn
-from flax.typing import Axes
+import jax.numpy as jnp
+from flax.linen.dtypes import canonicalize_dtype
+from flax.typing import Dtype
 from jaxtyping import Float
 
 from fdl.arrays import Array
 from fdl.nn import initializers
 from fdl.nn.initializers import Initializer
+from fdl.ops.group import group_norm
 from fdl.ranges import require_number, require_whole
 
 
@@ -90,19 +94,24 @@ class LayerNormalization(nn.LayerNorm):
         super().__post_init__()
 
 
-class GroupNormalization(nn.GroupNorm):
+class GroupNormalization(nn.Module):
     """Group normalization of images (Wu & He, 2018, arXiv:1803.08494), as in Keras.
 
     Splits the channels into groups, normalizes each group of an image to mean 0 and
     variance 1 over its pixels and channels, then applies a learned scale and bias for
-    each channel.
+    each channel. Means and variances have at least single precision.
 
     Attributes:
-        num_groups: Number of groups; must divide the number of channels.
+        num_groups: Number of groups; must divide the number of channels. None for one
+            group for each channel, which is instance normalization.
         epsilon: Number added to the variance, at least 0; 1e-6 in Linen.
         reduction_axes: The axes of one example: by default three, for images; use
-            `(-2, -1)` for sequences, `(-4, -3, -2, -1)` for volumes. Keras uses all
-            axes except the first.
+            `(-2, -1)` for sequences, `(-4, -3, -2, -1)` for volumes. None for all axes
+            except the first, as in Keras.
+        dtype: Data type of the result; by default that of inputs and parameters.
+        param_dtype: Data type of the parameters.
+        use_scale: Whether to apply a scale.
+        use_bias: Whether to add a bias.
         scale_init: Initializer of the scale; see `fdl.nn.initializers`.
         bias_init: Initializer of the bias.
 
@@ -120,8 +129,11 @@ class GroupNormalization(nn.GroupNorm):
 
     num_groups: int | None = 32
     epsilon: float = 1e-3
-    reduction_axes: Axes | None = (-3, -2, -1)
-    use_fast_variance: bool = False
+    reduction_axes: Sequence[int] | None = (-3, -2, -1)
+    dtype: Dtype | None = None
+    param_dtype: Dtype = jnp.float32
+    use_scale: bool = True
+    use_bias: bool = True
     scale_init: Initializer = "ones"
     bias_init: Initializer = "zeros"
 
@@ -133,9 +145,39 @@ class GroupNormalization(nn.GroupNorm):
         self.bias_init = initializers.get(self.bias_init)
         super().__post_init__()
 
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "*batch channels"]
+    ) -> Float[Array, "*batch channels"]:
+        """Normalize each group of an example."""
+        channels, last = x.shape[-1], x.ndim - 1
+        axes = range(1, x.ndim) if self.reduction_axes is None else self.reduction_axes
+        axes = {axis % x.ndim for axis in axes}
+        if last not in axes:
+            raise ValueError(
+                f"reduction_axes={self.reduction_axes} must include -1, the axis of "
+                "the channels."
+            )
+        params = {
+            name: self.param(name, init, (channels,), self.param_dtype)
+            for name, init, used in (
+                ("scale", self.scale_init, self.use_scale),
+                ("bias", self.bias_init, self.use_bias),
+            )
+            if used
+        }
+        dtype = canonicalize_dtype(x, *params.values(), dtype=self.dtype)
+        groups = self.num_groups or channels
+        wide = x.astype(jnp.promote_types(dtype, jnp.float32))
+        y = group_norm(wide, groups, axes=sorted(axes - {last}), epsilon=self.epsilon)
+        spread = lambda w: jnp.broadcast_to(w.astype(y.dtype), y.shape)
+        if self.use_scale:
+            y = y * spread(params["scale"])
+        if self.use_bias:
+            y = y + spread(params["bias"])
+        return y.astype(dtype)
 
-InstanceNormalization = functools.partial(
-    GroupNormalization, num_groups=None, group_size=1
-)
+
+InstanceNormalization = functools.partial(GroupNormalization, num_groups=None)
 """Instance normalization (Ulyanov et al., 2016, arXiv:1607.08022): every channel of an
 image is its own group, like Keras' `GroupNormalization(groups=-1)`."""

@@ -4,6 +4,7 @@ from fdl.listing import public as _public
 from fdl.ops.conv import conv as conv
 from fdl.ops.conv import conv_transpose as conv_transpose
 from fdl.ops.dense import dense as dense
+from fdl.ops.group import group_norm as group_norm
 from fdl.ops.local_response import local_response_norm as local_response_norm
 from fdl.ops.pool import avg_pool as avg_pool
 from fdl.ops.pool import global_avg_pool as global_avg_pool

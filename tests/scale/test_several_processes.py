@@ -155,7 +155,7 @@ import sys, time
 from fdl import processes
 processes._ENDS_IN = 1
 with processes.joined(sys.argv[1], 2, int(sys.argv[2])):
-    time.sleep(3 * int(sys.argv[2]))
+    time.sleep(2 * int(sys.argv[2]))
 print("done")
 """
 

@@ -24,6 +24,7 @@ from fdl.keras.table.options import (
     weight,
     whole,
 )
+from fdl.ops import group_norm
 
 Axes = tuple[int, ...]
 
@@ -166,14 +167,10 @@ def _group(run: Run, x: Array) -> Array:
     x, (axis,) = _wide(x), _axes(x, o["axis"])
     channels = x.shape[axis]
     groups = channels if o["groups"] == -1 else o["groups"]
-    if groups < 1 or channels % groups:
-        raise ValueError(f"groups={groups} must divide {channels} channels")
-    split = x.reshape(*x.shape[:axis], groups, channels // groups, *x.shape[axis + 1 :])
-    axes = tuple(a for a in range(1, split.ndim) if a != axis)
-    mean = jnp.broadcast_to(jnp.mean(split, axes, keepdims=True), split.shape)
-    var = jnp.var(split, axes, keepdims=True)
-    factor = jnp.broadcast_to(lax.rsqrt(var + o["epsilon"]), split.shape)
-    y = ((split - mean) * factor).reshape(x.shape)
+    last = jnp.moveaxis(x, axis, -1)
+    axes = tuple(range(1, x.ndim - 1))
+    y = group_norm(last, groups, axes=axes, epsilon=o["epsilon"])
+    y = jnp.moveaxis(y, -1, axis)
     return _scale_and_shift(run, y, (axis,)).astype(dtype)
 
 

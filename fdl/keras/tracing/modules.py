@@ -126,11 +126,12 @@ def _layer_norm(m: linen.LayerNorm, x: Any) -> Described:
     return Described("LayerNormalization", options | _affine(m), (x,))
 
 
-def _group_norm(m: linen.GroupNorm, x: Any) -> Described:
+def _group_norm(m: linen.GroupNorm | nn.GroupNormalization, x: Any) -> Described:
     axes: Any = m.reduction_axes
     if axes is not None and {a % x.ndim for a in axes} != set(range(1, x.ndim)):
         raise _different(m, f"reduction_axes={m.reduction_axes}")
-    groups = m.num_groups or x.shape[-1] // m.group_size
+    size: Any = getattr(m, "group_size", 1)  # only Linen's may have larger ones
+    groups = m.num_groups or x.shape[-1] // size
     options = {"groups": groups, "epsilon": m.epsilon}
     return Described("GroupNormalization", options | _affine(m), (x,))
 

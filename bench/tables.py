@@ -457,11 +457,11 @@ ORIGINS = {
     "ensembles": "ensembles.json",
     "many": "many.json",
     "many-gpu": "many-gpu.json",
-    "speed": "speed/cnn.json",
-    "gpu": "speed-gpu/cnn.json",
+    "speed": "speed/*.json",
+    "gpu": "speed-gpu/*.json",
     "precisions": "precisions.json",
     "speedrun": "speedrun.json",
-    "operations": "ops/lstm-28x28-128.json",
+    "operations": "ops/*.json",
     "imports": "imports.json",
     "costs": "costs.json",
     "kills": "kills.json",
@@ -469,17 +469,28 @@ ORIGINS = {
     "streams": "streams.json",
     "curve": "loss_curve/loss_curve.json",
 }
-"""The file that records the device and versions of each table."""
+"""The files that record the device, versions and commits of each table."""
 
 
 def origin(name: str) -> str:
-    """Return a line with the device, the versions and the commit of a table."""
-    found = json.loads((RESULTS / ORIGINS[name]).read_text())
-    device = found.get("device") or found["machine"]["device"]
+    """Return a line with the device, the versions and the commits of a table."""
+    found = [
+        json.loads(file.read_text())
+        for file in RESULTS.glob(ORIGINS[name])
+        if file.stem != "race"  # to an accuracy, which is in no table
+    ]
     shown = ("jax", "flax", "keras", "tensorflow-cpu", "torch")
-    versions = [f"{n} {v}" for n, v in found["versions"].items() if n in shown]
-    code = f"commit {found['commit'][:10]}, {found['date']}"
-    return f"*On {device}; {', '.join(versions)}; {code}.*"
+    (machine,) = {
+        (
+            one.get("device") or one["machine"]["device"],
+            *(f"{n} {v}" for n, v in one["versions"].items() if n in shown),
+        )
+        for one in found
+    }
+    code = sorted({(one["date"], one["commit"][:10]) for one in found})
+    device, *versions = machine
+    commits = "; ".join(f"commit {commit}, {date}" for date, commit in code)
+    return f"*On {device}; {', '.join(versions)}; {commits}.*"
 
 
 _MARKED = re.compile(r"<!-- ([\w-]+) -->.*?<!-- /\1 -->", re.DOTALL)

@@ -33,7 +33,7 @@ def group_norm(
 
     Example:
         >>> x = jnp.arange(16.0).reshape(1, 2, 2, 4)
-        >>> y = group_norm(x, 2, epsilon=0)
+        >>> y = group_norm(x, 2, epsilon=0.0)
         >>> [round(float(y[..., :2].mean()), 4), round(float(y[..., :2].var()), 4)]
         [0.0, 1.0]
     """

@@ -141,8 +141,6 @@ class GroupNormalization(nn.Module):
         """Check the numbers."""
         require_whole("[1, inf) or None", num_groups=self.num_groups)
         require_number("[0, inf)", epsilon=self.epsilon)
-        self.scale_init = initializers.get(self.scale_init)
-        self.bias_init = initializers.get(self.bias_init)
         super().__post_init__()
 
     @nn.compact
@@ -158,23 +156,20 @@ class GroupNormalization(nn.Module):
                 f"reduction_axes={self.reduction_axes} must include -1, the axis of "
                 "the channels."
             )
-        params = {
-            name: self.param(name, init, (channels,), self.param_dtype)
-            for name, init, used in (
-                ("scale", self.scale_init, self.use_scale),
-                ("bias", self.bias_init, self.use_bias),
-            )
-            if used
-        }
-        dtype = canonicalize_dtype(x, *params.values(), dtype=self.dtype)
+        weight = lambda name, init: self.param(
+            name, initializers.get(init), (channels,), self.param_dtype
+        )
+        scale = weight("scale", self.scale_init) if self.use_scale else None
+        bias = weight("bias", self.bias_init) if self.use_bias else None
+        dtype = canonicalize_dtype(x, scale, bias, dtype=self.dtype)
         groups = self.num_groups or channels
         wide = x.astype(jnp.promote_types(dtype, jnp.float32))
         y = group_norm(wide, groups, axes=sorted(axes - {last}), epsilon=self.epsilon)
         spread = lambda w: jnp.broadcast_to(w.astype(y.dtype), y.shape)
-        if self.use_scale:
-            y = y * spread(params["scale"])
-        if self.use_bias:
-            y = y + spread(params["bias"])
+        if scale is not None:
+            y = y * spread(scale)
+        if bias is not None:
+            y = y + spread(bias)
         return y.astype(dtype)
 
 

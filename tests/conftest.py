@@ -10,6 +10,8 @@ from pathlib import Path
 os.environ["JAX_PLATFORMS"] = "cpu"  # before the first import of jax
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+# With oneDNN, TensorFlow never frees the memory of large models.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 # Test programs are small and run briefly: these flags compile them a third faster.
 os.environ.setdefault(
     "XLA_FLAGS",
@@ -136,7 +138,7 @@ def pytest_collection_modifyitems(items):
 
 
 # A process that has grown by this many bytes frees its compiled programs, which takes
-# half a second: two processes and their subprocesses stay below 3.5 GB.
+# half a second.
 _GROWTH = 0.2 * 2**30
 _least = 0  # bytes of this process when memory was last freed
 

@@ -116,7 +116,8 @@ class GroupNormalization(nn.Module):
         bias_init: Initializer of the bias.
 
     Raises:
-        ValueError: If the groups do not divide the channels.
+        ValueError: If the groups do not divide the channels, or the input lacks an axis
+            in `reduction_axes`.
 
     Example:
         >>> import jax
@@ -150,6 +151,11 @@ class GroupNormalization(nn.Module):
         """Normalize each group of an example."""
         channels, last = x.shape[-1], x.ndim - 1
         axes = range(1, x.ndim) if self.reduction_axes is None else self.reduction_axes
+        if not all(-x.ndim <= axis <= last for axis in axes):
+            raise ValueError(
+                f"reduction_axes={self.reduction_axes} do not fit an input of shape "
+                f"{x.shape}: choose those of one example, such as (-2, -1)."
+            )
         axes = {axis % x.ndim for axis in axes}
         if last not in axes:
             raise ValueError(

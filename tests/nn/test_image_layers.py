@@ -77,6 +77,8 @@ def test_groups_without_scale_and_bias() -> None:
             (4, 4, 4),
             r"reduction_axes=\(-3, -2\) must include -1",
         ),
+        # An axis must not wrap around to that of the batch.
+        (nn.GroupNormalization(2), (4,), r"do not fit an input of shape \(2, 4\)"),
         (
             nn.Conv2D(3, (1, 1), kernel_init="he"),
             (4, 4, 4),
